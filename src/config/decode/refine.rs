@@ -1,0 +1,71 @@
+//! What the members of a config must be together.
+
+use super::{Asks, findings::Findings, json::Json, path::Path};
+use crate::context::{ProviderId, ProviderRef};
+
+const INCOMPLETE: &str = "Invalid configuration. It must have either 'provider' and 'api_key', or 'strategy' and \
+                          'targets', or 'cache', or 'retry', or 'request_timeout'";
+const VERTEX: &str = "Invalid configuration. ('vertex_project_id' and 'vertex_region') or \
+                      ('vertex_service_account_json' and 'vertex_region') are required for 'vertex-ai' provider. \
+                      Example: { 'provider': 'vertex-ai', 'vertex_project_id': 'my-project-id', 'vertex_region': \
+                      'us-central1', api_key: 'ya29...' }";
+
+/// The provider that a config's `provider` names. What follows a `/` belongs to the slug, other than in the header.
+pub(super) fn provider(text: &str, asked: &Asks<'_>) -> Option<ProviderRef> {
+    match text.strip_prefix('@') {
+        Some(slug) => (asked.slugs && !slug.is_empty()).then(|| ProviderRef::Slug(slug.into())),
+        None => ProviderId::parse(text).map(ProviderRef::Id),
+    }
+}
+
+/// The entry that a config names, where entries may be named: by `provider`, else by `virtual_key`.
+pub(super) fn slug<'j>(config: &'j Json<'_>, asked: &Asks<'_>) -> Option<&'j str> {
+    let by_provider = config.get("provider").and_then(Json::text).and_then(|text| text.strip_prefix('@'));
+    by_provider.or_else(|| config.get("virtual_key")?.text()).filter(|_| asked.slugs)
+}
+
+/// Looks at a config whose members all have the right type.
+pub(super) fn config(config: &Json<'_>, asked: &Asks<'_>, at: &Path<'_>, findings: &mut Findings) {
+    let vertex =
+        config.has("vertex_region") && (config.has("vertex_project_id") || config.has("vertex_service_account_json"));
+    let provider = config.get("provider").and_then(Json::text).unwrap_or_default();
+    if !is_complete(config, provider, vertex, asked) {
+        findings.add(at, INCOMPLETE);
+    }
+    if config.get("custom_host").and_then(Json::text).is_some_and(|host| !(asked.host)(host)) {
+        findings.add(at, "Invalid custom host");
+    }
+    if provider == "vertex-ai" && !vertex {
+        findings.add(at, VERTEX);
+    }
+    let strategy = config.get("strategy");
+    let mode = strategy.and_then(|strategy| strategy.get("mode")).and_then(Json::text);
+    if mode == Some("conditional") && !strategy.is_some_and(|strategy| strategy.has("conditions")) {
+        findings.add(&at.name("strategy").name("conditions"), "Required");
+    }
+}
+
+/// Whether there is enough to work with; one reason is enough.
+fn is_complete(config: &Json<'_>, provider: &str, vertex: bool, asked: &Asks<'_>) -> bool {
+    const ALONE: [&str; 7] = [
+        "cache",
+        "retry",
+        "request_timeout",
+        "after_request_hooks",
+        "before_request_hooks",
+        "input_guardrails",
+        "output_guardrails",
+    ];
+    let both = |one, other| config.get(one).is_some() && config.get(other).is_some();
+    both("provider", "api_key")
+        || both("strategy", "targets")
+        || ALONE.iter().any(|name| config.has(name))
+        || slug(config, asked).is_some()
+        || (config.has("aws_access_key_id") && config.has("aws_secret_access_key"))
+        || match provider {
+            "ollama" | "triton" => true,
+            "vertex-ai" => vertex,
+            "azure-openai" => config.has("azure_auth_mode") || (asked.slugs && config.has("azure_ad_token")),
+            _ => false,
+        }
+}

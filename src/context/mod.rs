@@ -1,0 +1,43 @@
+//! What one layer leaves for the next, in the request's extensions.
+//!
+//! | fact | written by | read by |
+//! | --- | --- | --- |
+//! | [`PortkeyHeaders`] (with [`TraceId`] and [`Metadata`]) | `ExtractLayer` | every layer below, handlers |
+//! | [`Principal`] | `PortkeyAuthLayer` | `RequireScopeLayer`, `ConfigLayer`, handlers |
+//! | [`RequestConfig`] | `ConfigLayer` | `ParamsLayer`, `ResolveLayer` |
+//! | [`Target`] | `ResolveLayer` | `InjectLayer`, `Forward` |
+//!
+//! `Forward` moves all of them to the response's extensions, so that an access log outside the stack can name the
+//! principal, the provider and the trace id without asking again. A layer whose fact is missing refuses with
+//! [`Kind::Misassembled`](crate::rejection::Kind::Misassembled).
+//!
+//! ```
+//! use tower_portkey::context::{Principal, Route};
+//!
+//! let who = Principal::new("ci").with_scopes(["completions.write"]);
+//! assert!(who.has_scope("completions.write"));
+//! assert!(!who.has_scope("logs.export"));
+//! assert_eq!(Route::of(&http::Method::POST, "/v1/chat/completions").rest(), Some("/chat/completions"));
+//! assert_eq!(Route::of(&http::Method::GET, "/admin").rest(), None);
+//! ```
+
+mod config;
+mod credential;
+mod headers;
+mod metadata;
+mod principal;
+mod provider;
+mod route;
+mod target;
+mod trace;
+
+pub use config::RequestConfig;
+pub(crate) use config::{ConfigObject, Params};
+pub use credential::Credential;
+pub use headers::{PortkeyHeaders, UnknownProvider, list};
+pub use metadata::Metadata;
+pub use principal::{Principal, Status};
+pub use provider::{ProviderId, ProviderRef};
+pub use route::Route;
+pub use target::{CredentialSource, HostOrigin, Placement, Target, TargetBuilder};
+pub use trace::TraceId;

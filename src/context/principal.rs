@@ -1,0 +1,170 @@
+//! Who is calling.
+
+use std::{sync::Arc, time::SystemTime};
+
+/// Whether a key, or the workspace it belongs to, may be used (Portkey's key record, field `status`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// It may.
+    #[default]
+    Active,
+    /// One of its usage limits is used up: 412.
+    Exhausted,
+    /// Its time is over: 401.
+    Expired,
+    /// It was put away: 401, as if there were no such key.
+    Archived,
+}
+
+/// The caller, as authentication found it. A clone is one reference count; nothing in it is secret.
+///
+/// There is no `Default` and no anonymous principal: where nobody was authenticated, there is no `Principal` at all.
+#[derive(Clone, Debug)]
+pub struct Principal(Arc<Facts>);
+
+#[derive(Clone, Debug)]
+struct Facts {
+    subject: Box<str>,
+    organisation: Box<str>,
+    workspace: Box<str>,
+    scopes: Vec<Box<str>>,
+    expires_at: Option<SystemTime>,
+    status: Status,
+    workspace_status: Status,
+}
+
+impl Principal {
+    /// A caller named `subject` (the id of a key, or a token's `sub`), in organisation and workspace `default`,
+    /// without any scope.
+    #[must_use]
+    pub fn new(subject: impl Into<Box<str>>) -> Self {
+        Self(Arc::new(Facts {
+            subject: subject.into(),
+            organisation: "default".into(),
+            workspace: "default".into(),
+            scopes: Vec::new(),
+            expires_at: None,
+            status: Status::Active,
+            workspace_status: Status::Active,
+        }))
+    }
+
+    /// Sets the organisation.
+    #[must_use]
+    pub fn with_organisation(self, organisation: impl Into<Box<str>>) -> Self {
+        self.change(|facts| facts.organisation = organisation.into())
+    }
+
+    /// Sets the workspace.
+    #[must_use]
+    pub fn with_workspace(self, workspace: impl Into<Box<str>>) -> Self {
+        self.change(|facts| facts.workspace = workspace.into())
+    }
+
+    /// Sets the scopes. A leading `portkey.` is taken off (Portkey's JWT page).
+    #[must_use]
+    pub fn with_scopes<I: IntoIterator<Item: AsRef<str>>>(self, scopes: I) -> Self {
+        let plain = |scope: &str| scope.strip_prefix("portkey.").unwrap_or(scope).into();
+        self.change(|facts| facts.scopes = scopes.into_iter().map(|scope| plain(scope.as_ref())).collect())
+    }
+
+    /// Sets the moment from which the credential is expired.
+    #[must_use]
+    pub fn with_expiry(self, expires_at: SystemTime) -> Self {
+        self.change(|facts| facts.expires_at = Some(expires_at))
+    }
+
+    /// Sets the credential's own status.
+    #[must_use]
+    pub fn with_status(self, status: Status) -> Self {
+        self.change(|facts| facts.status = status)
+    }
+
+    /// Sets the status of the workspace.
+    #[must_use]
+    pub fn with_workspace_status(self, status: Status) -> Self {
+        self.change(|facts| facts.workspace_status = status)
+    }
+
+    /// Who: the id of the key, or a token's subject.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// The organisation.
+    #[must_use]
+    pub fn organisation(&self) -> &str {
+        &self.0.organisation
+    }
+
+    /// The workspace.
+    #[must_use]
+    pub fn workspace(&self) -> &str {
+        &self.0.workspace
+    }
+
+    /// The scopes, without `portkey.`.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.0.scopes.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether `scope` is among the scopes.
+    #[must_use]
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.0.scopes.iter().any(|own| **own == *scope)
+    }
+
+    /// The status at `now`: a key whose expiry has come is expired whatever the record says, unless it is archived.
+    #[must_use]
+    pub fn status(&self, now: SystemTime) -> Status {
+        match self.0.status {
+            Status::Active if self.0.expires_at.is_some_and(|end| end <= now) => Status::Expired,
+            status => status,
+        }
+    }
+
+    /// The status of the workspace.
+    #[must_use]
+    pub fn workspace_status(&self) -> Status {
+        self.0.workspace_status
+    }
+
+    /// Whether the credential or the workspace could be anything but active now or later: what a caller without a
+    /// clock asks first.
+    #[must_use]
+    pub fn may_lapse(&self) -> bool {
+        let facts = &*self.0;
+        facts.expires_at.is_some() || facts.status != Status::Active || facts.workspace_status != Status::Active
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Facts)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_end_itself_is_expired() {
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        let who = Principal::new("k").with_expiry(end);
+        assert!(who.may_lapse());
+        assert_eq!(who.status(end - Duration::from_nanos(1)), Status::Active);
+        assert_eq!(who.status(end), Status::Expired);
+        assert_eq!(who.clone().with_status(Status::Archived).status(end), Status::Archived);
+        assert_eq!(who.with_status(Status::Exhausted).status(end), Status::Exhausted);
+        assert!(!Principal::new("k").may_lapse());
+    }
+
+    #[test]
+    fn the_prefix_of_scopes_is_optional() {
+        let who = Principal::new("k").with_scopes(["portkey.completions.write", "logs.read"]);
+        assert!(who.has_scope("completions.write") && who.has_scope("logs.read") && !who.has_scope("logs"));
+    }
+}

@@ -1,0 +1,165 @@
+//! Which provider a request names.
+
+/// The ids that Portkey's validator accepts, in the order of its error text, then those that only its documentation
+/// names.
+const IDS: [&str; ProviderId::COUNT] = [
+    "anthropic",
+    "anyscale",
+    "azure-openai",
+    "cohere",
+    "google",
+    "vertex-ai",
+    "mistral-ai",
+    "openai",
+    "palm",
+    "perplexity-ai",
+    "reka-ai",
+    "together-ai",
+    "deepinfra",
+    "ncompass",
+    "stability-ai",
+    "nomic",
+    "ollama",
+    "ai21",
+    "bedrock",
+    "groq",
+    "segmind",
+    "jina",
+    "fireworks-ai",
+    "workers-ai",
+    "moonshot",
+    "openrouter",
+    "lingyi",
+    "zhipu",
+    "novita-ai",
+    "monsterapi",
+    "deepseek",
+    "predibase",
+    "triton",
+    "voyage",
+    "azure-ai",
+    "github",
+    "deepbricks",
+    "siliconflow",
+    "huggingface",
+    "cerebras",
+    "inference-net",
+    "sambanova",
+    "lemonfox-ai",
+    "upstage",
+    "lambda",
+    "dashscope",
+    "x-ai",
+    "cortex",
+    "sagemaker",
+    "nebius",
+    "recraft-ai",
+    "milvus",
+    "replicate",
+    "portkey",
+    "lepton",
+    "kluster-ai",
+    "nscale",
+    "hyperbolic",
+    "bytez",
+    "featherless-ai",
+    "krutrim",
+    "qdrant",
+    "302ai",
+    "cometapi",
+    "matterai",
+    "meshy",
+    "tripo3d",
+    "nextbit",
+    "modal",
+    "z-ai",
+    "oracle",
+    "iointelligence",
+    "aibadgr",
+    "ovhcloud",
+    "byollm",
+    "localai",
+    "deepgram",
+];
+
+/// A built-in provider. Ids are compared exactly: `OpenAI` is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProviderId(u8);
+
+impl ProviderId {
+    /// How many there are.
+    pub const COUNT: usize = 77;
+    /// How many of them Portkey's own validator knows; its error text lists these.
+    pub const VALIDATED: usize = 74;
+
+    /// The provider of that id.
+    #[must_use]
+    pub fn parse(id: &str) -> Option<Self> {
+        IDS.iter().position(|known| *known == id).and_then(|index| u8::try_from(index).ok()).map(Self)
+    }
+
+    /// Every provider.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0u8..).take(Self::COUNT).map(Self)
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        IDS[self.index()]
+    }
+
+    /// The place in the list, from 0.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// What `x-portkey-provider` or a config's `provider` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProviderRef {
+    /// A built-in provider; the caller brings the credential.
+    Id(ProviderId),
+    /// A provider entry of the caller's workspace, which holds the credential: `@slug` without the `@`.
+    Slug(Box<str>),
+}
+
+impl ProviderRef {
+    /// Reads `openai`, `@slug` or `@slug/anything`: in the header, what follows the first `/` of a slug is ignored.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix('@') {
+            Some(rest) => {
+                let slug = rest.split('/').next().unwrap_or_default();
+                (!slug.is_empty()).then(|| Self::Slug(slug.into()))
+            }
+            None => ProviderId::parse(text).map(Self::Id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_exact_and_complete() {
+        assert_eq!(ProviderId::all().count(), ProviderId::COUNT);
+        for id in ProviderId::all() {
+            assert_eq!(ProviderId::parse(id.as_str()), Some(id));
+        }
+        assert_eq!(ProviderId::parse("ovhcloud").map(ProviderId::index), Some(ProviderId::VALIDATED - 1));
+        for text in ["OpenAI", "nope", "", "openai ", "openai, openai"] {
+            assert_eq!(ProviderId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_slug_ends_at_its_slash() {
+        assert_eq!(ProviderRef::parse("@prod/gpt-4o/x"), Some(ProviderRef::Slug("prod".into())));
+        assert_eq!(ProviderRef::parse("@"), None);
+        assert_eq!(ProviderRef::parse("@/x"), None);
+    }
+}

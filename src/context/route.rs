@@ -1,0 +1,108 @@
+//! What a path means. One normal form serves scope, routing, log and upstream path alike.
+
+use http::Method;
+
+/// A request's path below `/v1`, and whether it is one of the operations that Portkey unifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route<'a> {
+    rest: Option<&'a str>,
+    unified: bool,
+}
+
+impl<'a> Route<'a> {
+    /// Reads a path (wire contract: Portkey's route table). `/v1/proxy/…` is the deprecated spelling of a passthrough.
+    #[must_use]
+    pub fn of(method: &Method, path: &'a str) -> Self {
+        let Some(rest) = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')) else {
+            return Self { rest: None, unified: false };
+        };
+        match rest.strip_prefix("/proxy").filter(|rest| rest.starts_with('/')) {
+            Some(rest) => Self { rest: Some(rest), unified: false },
+            None => Self { rest: Some(rest), unified: is_unified(method, rest) },
+        }
+    }
+
+    /// The path below `/v1`, beginning with a slash. `None` outside `/v1`, where nothing is served.
+    #[must_use]
+    pub fn rest(&self) -> Option<&'a str> {
+        self.rest
+    }
+
+    /// Whether this is one of the unified operations, of which few of the caller's headers are forwarded. Everything
+    /// else below `/v1` passes through.
+    #[must_use]
+    pub fn is_unified(&self) -> bool {
+        self.unified
+    }
+
+    /// Whether a key that is expired or exhausted may still be used here, so that results which were paid for can be
+    /// fetched (Portkey: `GET` of batches, files and fine-tuning jobs, and everything below `/v1/logs/`).
+    #[must_use]
+    pub fn spares_lapsed_keys(&self, method: &Method) -> bool {
+        let first = self.rest.and_then(|rest| rest.split('/').nth(1));
+        match first {
+            Some("batches" | "files" | "fine_tuning") => method == Method::GET,
+            Some("logs") => true,
+            _ => false,
+        }
+    }
+}
+
+fn is_unified(method: &Method, rest: &str) -> bool {
+    let mut parts = rest.split('/').skip(1);
+    let (first, second, third) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    let (fourth, more) = (parts.next(), parts.next().is_some());
+    if fourth.is_some() {
+        return !more && (first, second, fourth) == ("fine_tuning", Some("jobs"), Some("cancel"));
+    }
+    let post = method == Method::POST;
+    let get = method == Method::GET || method == Method::HEAD;
+    match (first, second, third) {
+        ("chat", Some("completions"), None)
+        | ("completions" | "embeddings" | "rerank" | "messages", None, None)
+        | ("messages", Some("count_tokens"), None)
+        | ("images", Some("generations" | "edits"), None)
+        | ("audio", Some("speech" | "transcriptions" | "translations"), None) => post,
+        ("responses", None, None) => post,
+        ("responses", Some(_), None) => get || method == Method::DELETE,
+        ("responses", Some(_), Some("input_items")) => get,
+        ("files", None, None) => get || post,
+        ("files", Some(_), None) => get || method == Method::DELETE,
+        ("files", Some(_), Some("content")) => get,
+        ("batches", None, None) => get || post,
+        ("batches", Some(_), None) => get,
+        ("batches", Some(_), Some("output")) => get,
+        ("batches", Some(_), Some("cancel")) => post,
+        ("fine_tuning", Some("jobs"), _) => true,
+        ("prompts", Some(_), _) => post,
+        ("realtime", None, None) => get,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table() {
+        for (method, path, rest, unified) in [
+            (Method::POST, "/v1/chat/completions", Some("/chat/completions"), true),
+            (Method::GET, "/v1/chat/completions", Some("/chat/completions"), false),
+            (Method::POST, "/v1/chat/completions/", Some("/chat/completions/"), false),
+            (Method::POST, "/v1/chat/completions;a=b", Some("/chat/completions;a=b"), false),
+            (Method::GET, "/v1/models", Some("/models"), false),
+            (Method::GET, "/v1/files/f-1/content", Some("/files/f-1/content"), true),
+            (Method::DELETE, "/v1/files/f-1", Some("/files/f-1"), true),
+            (Method::POST, "/v1/fine_tuning/jobs/1/cancel", Some("/fine_tuning/jobs/1/cancel"), true),
+            (Method::POST, "/v1/proxy/chat/completions", Some("/chat/completions"), false),
+            (Method::POST, "/v1/proxyx", Some("/proxyx"), false),
+            (Method::GET, "/v1", None, false),
+            (Method::GET, "/v10/models", None, false),
+            (Method::GET, "/", None, false),
+        ] {
+            let route = Route::of(&method, path);
+            assert_eq!((route.rest(), route.is_unified()), (rest, unified), "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Where a request goes, and with which credential: one value, so that the two can't be mixed up.
+
+use std::{fmt, time::Duration};
+
+use http::{
+    HeaderName, HeaderValue,
+    uri::{Authority, Scheme},
+};
+
+use crate::{
+    context::{Credential, ProviderId},
+    rejection::{Kind, Rejection},
+};
+
+/// Who named the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HostOrigin {
+    /// The catalog of providers: only public addresses are dialled.
+    Catalog,
+    /// The operator's settings: private and loopback addresses are dialled too.
+    Operator,
+    /// The caller, by custom host: only public addresses are dialled.
+    Caller,
+    /// The caller, by a custom host that the operator trusts: private and loopback addresses are dialled too.
+    TrustedCaller,
+}
+
+/// Whose credential it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialSource {
+    /// The caller brought it with this request.
+    Caller,
+    /// It was stored, and the caller may not see it.
+    Stored,
+}
+
+/// Where a provider wants its credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Placement {
+    /// In a header, behind a prefix such as `Bearer `.
+    Header {
+        /// The header's name.
+        name: HeaderName,
+        /// What stands before the credential, with its space.
+        prefix: &'static str,
+    },
+    /// In the query, as the value of a parameter.
+    Query {
+        /// The parameter's name.
+        param: &'static str,
+    },
+    /// Nowhere.
+    None,
+}
+
+/// One provider, its host and the credential for it.
+///
+/// A stored credential can't be combined with a host that a caller named: [`TargetBuilder::build`] refuses.
+/// Debug shows no credential.
+#[derive(Clone)]
+pub struct Target(Box<TargetBuilder>);
+
+/// Collects what makes a [`Target`].
+#[derive(Clone)]
+pub struct TargetBuilder {
+    provider: ProviderId,
+    scheme: Scheme,
+    authority: Authority,
+    origin: HostOrigin,
+    placement: Placement,
+    credential: Option<(Credential, CredentialSource)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    forward: Vec<HeaderName>,
+    unified: bool,
+    timeout: Option<Duration>,
+}
+
+impl Target {
+    /// A target at this host, without a credential, for a request that passes through.
+    #[must_use]
+    pub fn builder(provider: ProviderId, scheme: Scheme, authority: Authority, origin: HostOrigin) -> TargetBuilder {
+        TargetBuilder {
+            provider,
+            scheme,
+            authority,
+            origin,
+            placement: Placement::None,
+            credential: None,
+            headers: Vec::new(),
+            forward: Vec::new(),
+            unified: false,
+            timeout: None,
+        }
+    }
+
+    /// The provider.
+    #[must_use]
+    pub fn provider(&self) -> ProviderId {
+        self.0.provider
+    }
+
+    /// The scheme of the provider's URL.
+    #[must_use]
+    pub fn scheme(&self) -> &Scheme {
+        &self.0.scheme
+    }
+
+    /// Host and port of the provider's URL.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.0.authority
+    }
+
+    /// Who named the host.
+    #[must_use]
+    pub fn origin(&self) -> HostOrigin {
+        self.0.origin
+    }
+
+    /// Where the credential goes.
+    #[must_use]
+    pub fn placement(&self) -> &Placement {
+        &self.0.placement
+    }
+
+    /// The credential, where the provider has one.
+    #[must_use]
+    pub fn credential(&self) -> Option<&Credential> {
+        self.0.credential.as_ref().map(|(credential, _)| credential)
+    }
+
+    /// Whose credential it is.
+    #[must_use]
+    pub fn credential_source(&self) -> Option<CredentialSource> {
+        self.0.credential.as_ref().map(|(_, source)| *source)
+    }
+
+    /// Further headers of the provider's. Where the name is `user-agent` or the request has none of that name, they
+    /// are set; a caller's own stays otherwise.
+    #[must_use]
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.0.headers
+    }
+
+    /// Headers of the caller's that go along although the route would not let them.
+    #[must_use]
+    pub fn forward(&self) -> &[HeaderName] {
+        &self.0.forward
+    }
+
+    /// Whether the route is a unified one, of which few of the caller's headers are forwarded.
+    #[must_use]
+    pub fn is_unified(&self) -> bool {
+        self.0.unified
+    }
+
+    /// How long the provider may take until its response's head is there.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        self.0.timeout
+    }
+}
+
+impl TargetBuilder {
+    /// Sets the credential, whose it is, and where it goes.
+    #[must_use]
+    pub fn credential(mut self, credential: Credential, source: CredentialSource, placement: Placement) -> Self {
+        self.credential = Some((credential, source));
+        self.placement = placement;
+        self
+    }
+
+    /// Adds a header of the provider's.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Sets the caller's headers that go along.
+    #[must_use]
+    pub fn forward(mut self, names: Vec<HeaderName>) -> Self {
+        self.forward = names;
+        self
+    }
+
+    /// Sets whether the route is a unified one.
+    #[must_use]
+    pub fn unified(mut self, unified: bool) -> Self {
+        self.unified = unified;
+        self
+    }
+
+    /// Sets the time until the response's head.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The target.
+    ///
+    /// # Errors
+    ///
+    /// A stored credential together with a host that the caller named: [`Kind::InvalidRequest`].
+    pub fn build(self) -> Result<Target, Rejection> {
+        let stored = matches!(self.credential, Some((_, CredentialSource::Stored)));
+        if stored && matches!(self.origin, HostOrigin::Caller | HostOrigin::TrustedCaller) {
+            return Err(Rejection::new(Kind::InvalidRequest)
+                .with_message("A stored credential can't be sent to the host in x-portkey-custom-host"));
+        }
+        Ok(Target(Box::new(self)))
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for TargetBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("provider", &self.provider.as_str())
+            .field("authority", &self.authority)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_credential_never_meets_a_callers_host() {
+        let provider = ProviderId::parse("openai").expect("an id");
+        let credential = Credential::from_raw(&HeaderValue::from_static("sk-canary")).expect("a credential");
+        for (origin, source, fits) in [
+            (HostOrigin::Caller, CredentialSource::Stored, false),
+            (HostOrigin::TrustedCaller, CredentialSource::Stored, false),
+            (HostOrigin::Caller, CredentialSource::Caller, true),
+            (HostOrigin::Catalog, CredentialSource::Stored, true),
+            (HostOrigin::Operator, CredentialSource::Stored, true),
+        ] {
+            let placement = Placement::Header { name: http::header::AUTHORIZATION, prefix: "Bearer " };
+            let target = Target::builder(provider, Scheme::HTTPS, Authority::from_static("evil.example"), origin)
+                .credential(credential.clone(), source, placement)
+                .build();
+            assert_eq!(target.is_ok(), fits, "{origin:?} {source:?}");
+            assert!(!format!("{target:?}").contains("canary"));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Whether the request target and the host can be read in one way only.
+
+use http::{Version, header::HOST, request::Parts, uri::Authority};
+
+use crate::rejection::{Kind, Rejection};
+
+/// Refuses a path that a server behind us could take for another one, and a host that is none.
+pub(super) fn check(head: &Parts) -> Result<(), Rejection> {
+    if !is_plain_path(head.uri.path().as_bytes()) {
+        return Err(refused(
+            "Invalid path: dot segments, empty segments and encoded slashes, letters or control characters are refused",
+        ));
+    }
+    let Some(host) = head.headers.get(HOST) else { return Ok(()) };
+    let Some(host) = host.to_str().ok().filter(|host| is_authority(host)) else {
+        return Err(refused("Invalid header: host is not a host and port"));
+    };
+    match head.uri.authority() {
+        // RFC 9113, section 8.3.1: both name the same, or the request is malformed.
+        Some(authority) if head.version == Version::HTTP_2 && !authority.as_str().eq_ignore_ascii_case(host) => {
+            Err(refused("Invalid header: host differs from :authority"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refused(message: &'static str) -> Rejection {
+    Rejection::new(Kind::InvalidRequest).with_message(message)
+}
+
+/// No `//`, no `.` or `..` segment in any spelling, no backslash, no encoded slash or control character.
+fn is_plain_path(path: &[u8]) -> bool {
+    let mut rest = path.strip_prefix(b"/").unwrap_or(path);
+    loop {
+        let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
+        let (segment, tail) = rest.split_at(end);
+        if !is_plain_segment(segment, tail.is_empty()) {
+            return false;
+        }
+        match tail {
+            [] => return true,
+            [_, more @ ..] => rest = more,
+        }
+    }
+}
+
+fn is_plain_segment(segment: &[u8], last: bool) -> bool {
+    if segment.is_empty() {
+        // A path may end in a slash.
+        return last;
+    }
+    if memchr::memchr2(b'%', b'\\', segment).is_none() {
+        return !matches!(segment, b"." | b"..") && !segment.starts_with(b"..;") && !segment.starts_with(b".;");
+    }
+    let decoded: Vec<u8> = percent_encoding::percent_decode(segment).collect();
+    let forbidden = |byte: &u8| matches!(byte, b'/' | b'\\' | 0..=0x1f | 0x7f);
+    let before_parameters = decoded.split(|byte| *byte == b';').next().unwrap_or_default();
+    !decoded.iter().any(forbidden) && !matches!(before_parameters, b"." | b"..") && !encodes_a_letter(segment)
+}
+
+/// `%6c` for `l`: the same path to a server that decodes, another one to a table of routes.
+fn encodes_a_letter(segment: &[u8]) -> bool {
+    let escapes = segment.split(|byte| *byte == b'%').skip(1).filter_map(|tail| tail.get(..2));
+    let decoded = escapes.filter_map(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+    decoded.into_iter().any(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// `host` or `host:port`: no user, no path, a port that is one.
+fn is_authority(text: &str) -> bool {
+    let Ok(authority) = text.parse::<Authority>() else { return false };
+    let host = authority.host();
+    let port = &text[host.len().min(text.len())..];
+    let good_port =
+        port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok());
+    let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'[' | b']' | b':');
+    !host.is_empty() && good_port && text.starts_with(host) && host.bytes().all(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_with_two_readings_are_refused() {
+        for (path, plain) in [
+            ("/", true),
+            ("", true),
+            ("/v1/chat/completions", true),
+            ("/v1/files/", true),
+            ("/v1/models/gpt%204", true),
+            ("/v1/chat/completions;a=b", true),
+            ("/v1/models/...", true),
+            ("/v1//chat", false),
+            ("//admin", false),
+            ("/v1/../admin", false),
+            ("/v1/%2e%2E/admin", false),
+            ("/v1/.%2e/admin", false),
+            ("/v1/./chat", false),
+            ("/v1/..;/admin", false),
+            ("/v1/%2e%2e;x/admin", false),
+            ("/v1/chat%2fcompletions", false),
+            ("/v1/chat%5Ccompletions", false),
+            ("/v1/a\\b", false),
+            ("/v1/a%00", false),
+            ("/v1/a%0d%0ab", false),
+            ("/v1/%6cogs/exports", false),
+            ("/v1/a%3Ab", true),
+            ("/v1/a%2", true),
+        ] {
+            assert_eq!(is_plain_path(path.as_bytes()), plain, "{path}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_hosts() {
+        for (host, good) in [
+            ("gw.test", true),
+            ("gw.test:8787", true),
+            ("127.0.0.1:1", true),
+            ("[::1]:80", true),
+            ("a_b", true),
+            ("gw.test:99999", false),
+            ("gw.test:x", false),
+            ("gw.test?", false),
+            ("gw.test#", false),
+            ("gw.test/v1/health?", false),
+            ("user@gw.test", false),
+            ("", false),
+            ("[::1", false),
+            ("a,b", false),
+            ("a b", false),
+        ] {
+            assert_eq!(is_authority(host), good, "{host}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
+
+pin_project! {
+    /// A provider's body, passed through frame by frame. Where it pauses longer than it may, or breaks off, the stream
+    /// ends as an error: never as if it were complete.
+    #[derive(Debug)]
+    pub struct ForwardBody {
+        #[pin]
+        body: Incoming,
+        #[pin]
+        pause: Option<Sleep>,
+        paused: bool,
+        limit: Duration,
+    }
+}
+
+impl ForwardBody {
+    pub(super) fn new(body: Incoming, limit: Duration) -> Self {
+        Self { body, pause: None, paused: false, limit }
+    }
+}
+
+impl Body for ForwardBody {
+    type Data = Bytes;
+    type Error = StreamError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+        let mut this = self.project();
+        if let Poll::Ready(frame) = this.body.poll_frame(cx) {
+            *this.paused = false;
+            return Poll::Ready(frame.map(|frame| frame.map_err(|error| StreamError(Some(error)))));
+        }
+        // The clock runs from the first poll that found nothing; a stream that never pauses never starts it.
+        if !std::mem::replace(this.paused, true) {
+            match this.pause.as_mut().as_pin_mut() {
+                Some(pause) => pause.reset(Instant::now() + *this.limit),
+                None => this.pause.set(Some(sleep(*this.limit))),
+            }
+        }
+        match this.pause.as_pin_mut().map(|pause| pause.poll(cx)) {
+            Some(Poll::Ready(())) => Poll::Ready(Some(Err(StreamError(None)))),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A provider's stream that broke off or paused too long.
+#[derive(Debug)]
+pub struct StreamError(Option<hyper::Error>);
+
+impl StreamError {
+    /// Whether the stream paused too long, rather than broke off.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_timeout() {
+            "the provider's stream paused too long"
+        } else {
+            "the provider's stream broke off"
+        })
+    }
+}
+
+impl Error for StreamError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.as_ref().map(|error| error as &(dyn Error + 'static))
+    }
+}

@@ -1,0 +1,43 @@
+//! The leaf: the request goes out, the response comes back, both streaming.
+//!
+//! [`Forward`] sends a request that has a [`Target`](crate::context::Target) to its URI, over HTTP/1.1 or HTTP/2 (by
+//! ALPN), from a pool of connections. It follows no redirect, touches no body, keeps trailers, and takes headers that
+//! belong to one connection off in both directions. Whatever the provider echoes of the credential is taken out of the
+//! response's headers.
+//!
+//! Every connection is made by one egress connector: it resolves a name once, checks every address, and dials what it
+//! checked. Failures are [`Rejection`](crate::rejection::Rejection)s as errors; [`RescueLayer`](crate::RescueLayer)
+//! answers them.
+//!
+//! ```no_run
+//! use bytes::Bytes;
+//! use http_body_util::Full;
+//! use tower::{ServiceBuilder, service_fn};
+//! use tower_portkey::{ConfigLayer, ExtractLayer, Forward, InjectLayer, RescueLayer, ResolveLayer, forward::Client};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::builder().first_byte_timeout(std::time::Duration::from_secs(60)).build()?;
+//! let proxy = ServiceBuilder::new()
+//!     .layer(RescueLayer::new())
+//!     .layer(ExtractLayer::new())
+//!     .layer(ConfigLayer::new())
+//!     .layer(ResolveLayer::new())
+//!     .layer(InjectLayer::new())
+//!     .service(Forward::<Full<Bytes>>::new(client));
+//! # drop(proxy);
+//! # Ok(()) }
+//! ```
+
+mod body;
+mod client;
+mod connect;
+mod egress;
+mod error;
+mod future;
+mod response;
+mod service;
+
+pub use body::{ForwardBody, StreamError};
+pub use client::{Client, ClientBuilder, ClientError};
+pub use future::ForwardFuture;
+pub use service::Forward;

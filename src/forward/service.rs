@@ -1,0 +1,80 @@
+use std::{
+    error::Error,
+    fmt, mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, Version, header::HOST};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{
+    body::ForwardBody,
+    client::{Client, Pools},
+    future::ForwardFuture,
+};
+use crate::{context::Target, header, rejection::Rejection};
+
+/// Sends requests to their [`Target`]. See the [module](self).
+///
+/// `B` is the request's body. A clone is two reference counts and shares the connections.
+pub struct Forward<B> {
+    client: Client,
+    pools: Arc<Pools<B>>,
+}
+
+impl<B> Forward<B>
+where
+    B: Body<Data: Send> + Send,
+{
+    /// A leaf that sends by this client.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { pools: Arc::new(client.pools()), client }
+    }
+}
+
+impl<B> Service<Request<B>> for Forward<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
+{
+    type Response = Response<ForwardBody>;
+    type Error = Rejection;
+    type Future = ForwardFuture;
+
+    /// Always ready: connections are made per request.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> ForwardFuture {
+        let facts = mem::take(request.extensions_mut());
+        let Some(target) = facts.get::<Target>() else {
+            return ForwardFuture::refused(Rejection::misassembled("ResolveLayer"));
+        };
+        // The credential is on the request by now: it goes nowhere but to the host it was bound to.
+        let uri = request.uri();
+        if uri.scheme() != Some(target.scheme()) || uri.authority() != Some(target.authority()) {
+            return ForwardFuture::refused(Rejection::misassembled("ResolveLayer: the URI is not the target's"));
+        }
+        let (origin, limit) = (target.origin(), target.timeout());
+        *request.version_mut() = Version::HTTP_11;
+        request.headers_mut().remove(HOST);
+        header::strip_hop_by_hop(request.headers_mut());
+        ForwardFuture::sent(self.pools.of(origin).request(request), facts, limit, &self.client)
+    }
+}
+
+impl<B> Clone for Forward<B> {
+    fn clone(&self) -> Self {
+        Self { client: self.client.clone(), pools: Arc::clone(&self.pools) }
+    }
+}
+
+impl<B> fmt::Debug for Forward<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forward").field("client", &self.client).finish_non_exhaustive()
+    }
+}

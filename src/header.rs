@@ -1,0 +1,338 @@
+//! The name of every header this crate reads, writes, strips or guards.
+//!
+//! Sources: Portkey's headers page (`api-reference/inference-api/headers`) for the `x-portkey-*` names; RFC 9110,
+//! section 7.6.1 for hop-by-hop names; RFC 6750 for `www-authenticate`.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+        TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    },
+};
+
+/// What every header of Portkey's begins with.
+pub const PREFIX: &str = "x-portkey-";
+
+/// The caller's gateway key or JWT.
+pub const API_KEY: HeaderName = HeaderName::from_static("x-portkey-api-key");
+/// A provider id (`openai`) or the slug of a provider entry (`@slug`).
+pub const PROVIDER: HeaderName = HeaderName::from_static("x-portkey-provider");
+/// A config object as JSON, or the id of a saved one (`pc-…`).
+pub const CONFIG: HeaderName = HeaderName::from_static("x-portkey-config");
+/// Names a request; generated where the caller sent none, and echoed on the response.
+pub const TRACE_ID: HeaderName = HeaderName::from_static("x-portkey-trace-id");
+/// On a response: which target of the config answered (`config`, `config.targets[1]`).
+pub const LAST_USED_OPTION_INDEX: HeaderName = HeaderName::from_static("x-portkey-last-used-option-index");
+/// On a response: how often the request was tried again.
+pub const RETRY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-portkey-retry-attempt-count");
+/// On a response: whether a cache answered.
+pub const CACHE_STATUS: HeaderName = HeaderName::from_static("x-portkey-cache-status");
+/// On a response: `true` where the gateway itself failed; Portkey's SDKs don't retry such an answer.
+pub const GATEWAY_EXCEPTION: HeaderName = HeaderName::from_static("x-portkey-gateway-exception");
+
+/// Anthropic's key header, which other providers use too.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Azure's and Qdrant's key header.
+pub const AZURE_API_KEY: HeaderName = HeaderName::from_static("api-key");
+/// Google's key header.
+pub const GOOGLE_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+/// W3C trace context.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// W3C baggage.
+pub const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+/// The pre-standard relative of `connection`.
+pub const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// The proxy's relative of `connection`.
+pub const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// HTTP/2 upgrade settings (RFC 7540, section 3.2.1), never forwarded.
+pub const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Headers that hold a caller's credential. Never shown; never forwarded unless a layer put them there itself.
+pub const SECRET: [HeaderName; 7] =
+    [API_KEY, AUTHORIZATION, X_API_KEY, AZURE_API_KEY, GOOGLE_API_KEY, PROXY_AUTHORIZATION, COOKIE];
+
+/// Headers beside `x-portkey-*` of which a request may carry one line only.
+pub const SINGLETON: [HeaderName; 7] =
+    [AUTHORIZATION, X_API_KEY, AZURE_API_KEY, GOOGLE_API_KEY, CONTENT_TYPE, CONTENT_LENGTH, HOST];
+
+/// What follows [`PREFIX`] in headers that the gateway writes for itself. A caller's copy is dropped.
+pub const INTERNAL: [&str; 15] = [
+    "organisation-details",
+    "virtual-key-details",
+    "integration-details",
+    "virtual-key-usage-limits",
+    "virtual-key-rate-limits",
+    "virtual-key-exhausted",
+    "virtual-key-expired",
+    "config-id",
+    "config-slug",
+    "config-version",
+    "prompt-id",
+    "prompt-slug",
+    "prompt-version-id",
+    "default-input-guardrails",
+    "default-output-guardrails",
+];
+
+/// Headers that belong to one connection (RFC 9110, section 7.6.1). `trailer` stays: it announces fields of the
+/// message, and trailers are forwarded.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HTTP2_SETTINGS,
+];
+
+/// Removes what belongs to the connection the message came by: the fixed names and those that `connection` nominates.
+/// Of `te`, the word `trailers` is kept.
+///
+/// ```
+/// use http::{HeaderMap, header};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(header::CONNECTION, "close, X-Local".parse()?);
+/// headers.insert("x-local", "1".parse()?);
+/// headers.insert("x-kept", "1".parse()?);
+/// tower_portkey::header::strip_hop_by_hop(&mut headers);
+/// assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-kept"]);
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let lines = headers.get_all(CONNECTION).into_iter();
+        let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        let nominated: Vec<_> = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect();
+        // `host` and `trailer` describe the message; a sender can't take them from it by naming them.
+        for name in nominated.iter().filter(|name| **name != HOST && **name != TRAILER) {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+    // Of `te`, only that trailers are welcome is true of the next connection too.
+    if let Some(codings) = headers.remove(TE) {
+        let mut codings = codings.as_bytes().split(|byte| *byte == b',');
+        if codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers")) {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+    }
+}
+
+/// Whether a name belongs to one connection.
+#[must_use]
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || *name == TE
+}
+
+/// Whether a name is one of those that hold a credential ([`SECRET`]).
+#[must_use]
+pub fn is_secret(name: &HeaderName) -> bool {
+    SECRET.contains(name)
+}
+
+macro_rules! portkey_headers {
+    ($($(#[$doc:meta])* $variant:ident = $suffix:literal $(| $alias:literal)* $(, $field:literal)?;)+) => {
+        /// One header of Portkey's, without its prefix. Names of a provider's group also have a name in config objects
+        /// ([`field`](PortkeyHeader::field)).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum PortkeyHeader {
+            $(
+                $(#[$doc])*
+                #[doc = concat!("`x-portkey-", $suffix, "`", $("; `", $field, "` in a config object",)? ".")]
+                $variant,
+            )+
+        }
+
+        impl PortkeyHeader {
+            /// Every header there is.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The header whose name is [`PREFIX`] and `suffix` (lower case).
+            #[must_use]
+            pub fn from_suffix(suffix: &str) -> Option<Self> {
+                match suffix {
+                    $($suffix $(| $alias)* => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// What follows [`PREFIX`].
+            #[must_use]
+            pub const fn suffix(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $suffix,)+
+                }
+            }
+
+            /// The header of the config object's member `name`.
+            #[must_use]
+            pub fn from_field(name: &str) -> Option<Self> {
+                $($(if name == $field { return Some(Self::$variant); })?)+
+                None
+            }
+
+            /// The name in a config object, for the headers that have one.
+            #[must_use]
+            pub const fn field(self) -> Option<&'static str> {
+                match self {
+                    $($(Self::$variant => Some($field),)?)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+portkey_headers! {
+    ApiKey = "api-key";
+    Provider = "provider";
+    Config = "config";
+    VirtualKey = "virtual-key";
+    CustomHost = "custom-host";
+    ForwardHeaders = "forward-headers";
+    SensitiveHeaders = "sensitive-headers";
+    RequestTimeout = "request-timeout";
+    TraceId = "trace-id";
+    SpanId = "span-id";
+    SpanName = "span-name";
+    ParentSpanId = "parent-span-id";
+    Metadata = "metadata";
+    StrictOpenAiCompliance = "strict-open-ai-compliance" | "strict-openai-compliance";
+    Cache = "cache";
+    CacheTtl = "cache-ttl";
+    CacheForceRefresh = "cache-force-refresh";
+    CacheNamespace = "cache-namespace";
+    RetryCount = "retry-count";
+    Debug = "debug";
+    Mode = "mode";
+    FetchIntegratedModels = "fetch-integrated-models";
+    ModelsEndpoint = "models-endpoint";
+    Beta = "beta";
+    NitroMode = "nitro-mode";
+    Workspace = "workspace";
+    RefreshPromptCache = "refresh-prompt-cache";
+    PackageVersion = "package-version";
+    Runtime = "runtime";
+    RuntimeVersion = "runtime-version";
+    IgnoreServiceLog = "ignore-service-log";
+    OverrideServiceLogUsage = "override-service-log-usage";
+    AudioFileDuration = "audio-file-duration";
+    FilePurpose = "file-purpose";
+    FileUploadSize = "file-upload-size", "fireworks_file_length";
+    ModelType = "model-type";
+    DangerouslyAllowBrowser = "dangerously-allow-browser";
+
+    AzureResourceName = "azure-resource-name", "resource_name";
+    AzureDeploymentId = "azure-deployment-id", "deployment_id";
+    AzureApiVersion = "azure-api-version", "api_version";
+    AzureAdToken = "azure-ad-token", "azure_ad_token";
+    AzureAuthMode = "azure-auth-mode", "azure_auth_mode";
+    AzureManagedClientId = "azure-managed-client-id", "azure_managed_client_id";
+    AzureWorkloadClientId = "azure-workload-client-id", "azure_workload_client_id";
+    AzureEntraClientId = "azure-entra-client-id", "azure_entra_client_id";
+    AzureEntraClientSecret = "azure-entra-client-secret", "azure_entra_client_secret";
+    AzureEntraTenantId = "azure-entra-tenant-id", "azure_entra_tenant_id";
+    AzureEntraScope = "azure-entra-scope", "azure_entra_scope";
+    AzureModelName = "azure-model-name", "azure_model_name";
+    AzureEndpointName = "azure-endpoint-name", "azure_endpoint_name";
+    AzureFoundryUrl = "azure-foundry-url", "azure_foundry_url";
+    AzureExtraParameters = "azure-extra-parameters" | "azure-extra-params", "azure_extra_parameters";
+    AzureDeploymentName = "azure-deployment-name", "azure_deployment_name";
+    AzureDeploymentType = "azure-deployment-type", "azure_deployment_type";
+    AzureRegion = "azure-region", "azure_region";
+    OpenAiBeta = "openai-beta", "openai_beta";
+    OpenAiOrganization = "openai-organization", "openai_organization";
+    OpenAiProject = "openai-project", "openai_project";
+    AwsAccessKeyId = "aws-access-key-id", "aws_access_key_id";
+    AwsSecretAccessKey = "aws-secret-access-key", "aws_secret_access_key";
+    AwsSessionToken = "aws-session-token", "aws_session_token";
+    AwsRegion = "aws-region", "aws_region";
+    AwsAuthType = "aws-auth-type", "aws_auth_type";
+    AwsRoleArn = "aws-role-arn", "aws_role_arn";
+    AwsExternalId = "aws-external-id", "aws_external_id";
+    AwsService = "aws-service", "aws_service";
+    AwsS3Bucket = "aws-s3-bucket", "aws_s3_bucket";
+    AwsS3ObjectKey = "aws-s3-object-key", "aws_s3_object_key";
+    AwsBedrockModel = "aws-bedrock-model", "aws_bedrock_model";
+    AmzServerSideEncryption = "amz-server-side-encryption", "aws_server_side_encryption";
+    AmzServerSideEncryptionKmsKeyId = "amz-server-side-encryption-aws-kms-key-id", "aws_server_side_encryption_kms_key_id";
+    SagemakerCustomAttributes = "amzn-sagemaker-custom-attributes", "amzn_sagemaker_custom_attributes";
+    SagemakerTargetModel = "amzn-sagemaker-target-model", "amzn_sagemaker_target_model";
+    SagemakerTargetVariant = "amzn-sagemaker-target-variant", "amzn_sagemaker_target_variant";
+    SagemakerTargetContainerHostname = "amzn-sagemaker-target-container-hostname", "amzn_sagemaker_target_container_hostname";
+    SagemakerInferenceId = "amzn-sagemaker-inference-id", "amzn_sagemaker_inference_id";
+    SagemakerEnableExplanations = "amzn-sagemaker-enable-explanations", "amzn_sagemaker_enable_explanations";
+    SagemakerInferenceComponent = "amzn-sagemaker-inference-component", "amzn_sagemaker_inference_component";
+    SagemakerSessionId = "amzn-sagemaker-session-id", "amzn_sagemaker_session_id";
+    SagemakerModelName = "amzn-sagemaker-model-name", "amzn_sagemaker_model_name";
+    AnthropicBeta = "anthropic-beta", "anthropic_beta";
+    AnthropicVersion = "anthropic-version", "anthropic_version";
+    AnthropicAwsWorkspaceId = "anthropic-aws-workspace-id", "anthropic_aws_workspace_id";
+    VertexProjectId = "vertex-project-id", "vertex_project_id";
+    VertexRegion = "vertex-region", "vertex_region";
+    VertexStorageBucketName = "vertex-storage-bucket-name", "vertex_storage_bucket_name";
+    VertexServiceAccountJson = "vertex-service-account-json", "vertex_service_account_json";
+    VertexAuthType = "vertex-auth-type", "vertex_auth_type";
+    VertexSkipPtuCostAttribution = "vertex-skip-ptu-cost-attribution", "vertex_skip_ptu_cost_attribution";
+    ProviderFileName = "provider-file-name", "filename";
+    ProviderModel = "provider-model", "vertex_model_name";
+    ProviderBatchEndpoint = "provider-batch-endpoint", "vertex_batch_endpoint";
+    WorkersAiAccountId = "workers-ai-account-id", "workers_ai_account_id";
+    HuggingfaceBaseUrl = "huggingface-base-url", "huggingface_base_url";
+    FireworksAccountId = "fireworks-account-id", "fireworks_account_id";
+    SnowflakeAccount = "snowflake-account", "snowflake_account";
+    OracleApiVersion = "oracle-api-version", "oracle_api_version";
+    OracleVersion = "oracle-version", "oracle_version";
+    OracleRegion = "oracle-region", "oracle_region";
+    OracleCompartmentId = "oracle-compartment-id", "oracle_compartment_id";
+    OracleServingMode = "oracle-serving-mode", "oracle_serving_mode";
+    OracleTenancy = "oracle-tenancy", "oracle_tenancy";
+    OracleUser = "oracle-user", "oracle_user";
+    OracleFingerprint = "oracle-fingerprint", "oracle_fingerprint";
+    OraclePrivateKey = "oracle-private-key", "oracle_private_key";
+    OracleKeyPassphrase = "oracle-key-passphrase", "oracle_key_passphrase";
+    StabilityClientId = "stability-client-id", "stability_client_id";
+    StabilityClientUserId = "stability-client-user-id", "stability_client_user_id";
+    StabilityClientVersion = "stability-client-version", "stability_client_version";
+    MistralFimCompletion = "mistral-fim-completion", "mistral_fim_completion";
+    DatabricksWorkspace = "databricks-workspace", "databricks_workspace";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_finds_itself() {
+        for header in PortkeyHeader::ALL {
+            assert_eq!(PortkeyHeader::from_suffix(header.suffix()), Some(*header));
+            if let Some(field) = header.field() {
+                assert_eq!(PortkeyHeader::from_field(field), Some(*header), "{field}");
+            }
+            assert!(!INTERNAL.contains(&header.suffix()));
+        }
+        assert_eq!(PortkeyHeader::from_suffix("strict-openai-compliance"), Some(PortkeyHeader::StrictOpenAiCompliance));
+    }
+
+    #[test]
+    fn nominated_names_go_host_stays() {
+        let mut headers = HeaderMap::new();
+        headers.append(CONNECTION, "x-a, host".parse().expect("value"));
+        headers.append(CONNECTION, "x portkey, x-b".parse().expect("value"));
+        for name in ["x-a", "x-b", "host", "x-c"] {
+            headers.insert(name, "1".parse().expect("value"));
+        }
+        headers.insert(TE, "deflate, Trailers".parse().expect("value"));
+        strip_hop_by_hop(&mut headers);
+        let left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["host", "x-c", "te"]);
+        assert_eq!(headers[TE], "trailers");
+    }
+}

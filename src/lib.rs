@@ -1,0 +1,99 @@
+//! Portkey's authentication system as composable [Tower](https://docs.rs/tower) layers.
+//!
+//! An axum app that exists gains one line:
+//!
+//! ```
+//! use axum::{Extension, Router, routing::post};
+//! use tower_portkey::{GatewayKey, PortkeyAuthLayer, context::Principal};
+//!
+//! async fn chat(Extension(who): Extension<Principal>) -> String {
+//!     format!("hello, {}", who.subject())
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let keys = [GatewayKey::new("pk-7Qm2vX9tRb4Ls8Kd1Wn6", Principal::new("ci"))?];
+//! let app: Router = Router::new()
+//!     .route("/v1/chat/completions", post(chat))
+//!     .layer(PortkeyAuthLayer::keys(keys)?);
+//! # drop(app);
+//! # Ok(()) }
+//! ```
+//!
+//! Callers show a key of yours in `x-portkey-api-key` or as a bearer token, as Portkey's and OpenAI's clients do; who
+//! shows none is answered 401, over gRPC 16, and your handler never runs. The same layer goes onto hyper and tonic.
+//!
+//! # A gateway
+//!
+//! The other layers make a gateway: they read which provider a request names, find its host, take the caller's headers
+//! off, put the provider's credential on in the provider's own way, and send the request out, streaming both ways.
+//! [`PortkeyLayer`] is all of them in their order:
+//!
+//! | layer | does | leaves |
+//! | --- | --- | --- |
+//! | [`RescueLayer`] | an error of anything below becomes an answer | |
+//! | [`ExtractLayer`] | reads `x-portkey-*`; refuses duplicates, look-alikes, ambiguous paths | [`PortkeyHeaders`](context::PortkeyHeaders) |
+//! | [`PortkeyAuthLayer`] | finds the caller's credential, has it validated, takes it off | [`Principal`](context::Principal) |
+//! | [`RequireScopeLayer`] | asks for the scope of the route | |
+//! | [`ConfigLayer`] | validates provider, custom host, config object | [`RequestConfig`](context::RequestConfig) |
+//! | [`ParamsLayer`] | applies the config's changes to a JSON body | |
+//! | [`ResolveLayer`] | finds provider, URL and credential, as one value | [`Target`](context::Target) |
+//! | [`InjectLayer`] | takes the caller's headers off, puts the credential on | |
+#![cfg_attr(feature = "client", doc = "| [`Forward`] | the leaf: sends the request, streams the answer | |")]
+//!
+//! Each stands alone and can be used without the others, if what it reads is in the request's extensions; where that is
+//! missing, it refuses with 500 and names the layer, rather than let a request pass.
+//!
+//! # Own layers
+//!
+//! Most layers here are a [`Guard`](guard::Guard): a function that decides and one that admits. [`guard`] is public, and
+//! its front page writes a new layer in a dozen lines. How refusals look is up to a
+//! [`RenderRejection`](rejection::RenderRejection).
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `client` (default) | `Forward` and its HTTP client (hyper, rustls with aws-lc-rs) |
+//! | `axum` | `FromRequestParts` for [`Principal`](context::Principal), [`TraceId`](context::TraceId), [`Metadata`](context::Metadata) |
+//! | `gateway` | the binary `portkey-gateway` |
+//! | `full` | all of them |
+//! | `jwt` (default), `bedrock`, `store`, `redis`, `admin` | nothing yet; the names are kept for what is being built |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod auth;
+pub mod body;
+pub mod config;
+pub mod context;
+mod ext;
+pub mod extract;
+#[cfg(feature = "axum")]
+mod extractors;
+#[cfg(feature = "client")]
+#[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+pub mod forward;
+pub mod guard;
+pub mod header;
+pub mod host;
+pub mod inject;
+mod json;
+pub mod params;
+pub mod provider;
+pub mod rejection;
+pub mod rescue;
+mod secret;
+mod stack;
+
+pub use auth::{GatewayKey, PortkeyAuthLayer, RequireScopeLayer};
+pub use config::ConfigLayer;
+pub use ext::ServiceBuilderExt;
+pub use extract::ExtractLayer;
+#[cfg(feature = "client")]
+#[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+pub use forward::Forward;
+pub use inject::InjectLayer;
+pub use params::ParamsLayer;
+pub use provider::ResolveLayer;
+pub use rescue::RescueLayer;
+pub use secret::Secret;
+pub use stack::{Anonymous, Authenticated, Portkey, PortkeyLayer, PortkeyLayerBuilder, Routed, Unset};

@@ -1,0 +1,48 @@
+use tower_layer::Layer;
+
+use super::ApplyParams;
+use crate::rejection::PortkeyJson;
+
+/// Applies a config's changes to JSON bodies. See the [module](self).
+#[derive(Clone, Copy, Debug)]
+pub struct ParamsLayer<R = PortkeyJson> {
+    limit: usize,
+    render: R,
+}
+
+impl ParamsLayer {
+    /// Reads bodies of up to 10 MiB.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { limit: 10 * 1024 * 1024, render: PortkeyJson }
+    }
+}
+
+impl<R> ParamsLayer<R> {
+    /// The longest body that is read, in bytes.
+    #[must_use]
+    pub fn limit(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// Replaces the look of refusals.
+    #[must_use]
+    pub fn render<R2>(self, render: R2) -> ParamsLayer<R2> {
+        ParamsLayer { limit: self.limit, render }
+    }
+}
+
+impl Default for ParamsLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S, R: Clone> Layer<S> for ParamsLayer<R> {
+    type Service = ApplyParams<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ApplyParams { inner, limit: self.limit, render: self.render.clone() }
+    }
+}

@@ -1,0 +1,79 @@
+use std::{
+    fmt, mem,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
+use http_body::Body;
+use tower_service::Service;
+
+use super::ParamsFuture;
+use crate::{
+    body::FullOr,
+    context::RequestConfig,
+    rejection::{Asked, Kind, Rejection, RenderRejection, refuse},
+};
+
+/// A service whose JSON bodies are changed as the request's config says.
+pub struct ApplyParams<S, R> {
+    pub(super) inner: S,
+    pub(super) limit: usize,
+    pub(super) render: R,
+}
+
+impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for ApplyParams<S, R>
+where
+    S: Service<Request<FullOr<ReqBody>>, Response = Response<ResBody>> + Clone,
+    ReqBody: Body<Data = Bytes>,
+    ReqBody::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    R: RenderRejection + Clone,
+{
+    type Response = Response<FullOr<ResBody>>;
+    type Error = S::Error;
+    type Future = ParamsFuture<S, R, ReqBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let config = request.extensions().get::<RequestConfig>();
+        if config.and_then(RequestConfig::params).is_none() || !is_json(request.headers()) {
+            return ParamsFuture::forwarded(self.inner.call(request.map(FullOr::inner)));
+        }
+        let (head, body) = request.into_parts();
+        if body.size_hint().lower() > self.limit as u64 {
+            let rejection = too_large(self.limit);
+            let response = refuse(&self.render, rejection, &Asked::of(&head.headers), head.extensions);
+            return ParamsFuture::refused(response);
+        }
+        // The ready service goes with the request; its clone is made ready by the next `poll_ready`.
+        let clone = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, clone);
+        ParamsFuture::reading(head, body, self.limit, ready, self.render.clone())
+    }
+}
+
+pub(super) fn too_large(limit: usize) -> Rejection {
+    Rejection::new(Kind::PayloadTooLarge)
+        .with_message(format!("Payload size exceeds the limit of {}MB", limit / (1024 * 1024)))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return false };
+    let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+impl<S: Clone, R: Clone> Clone for ApplyParams<S, R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), limit: self.limit, render: self.render.clone() }
+    }
+}
+
+impl<S: fmt::Debug, R> fmt::Debug for ApplyParams<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApplyParams").field("inner", &self.inner).field("limit", &self.limit).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! The catalog of providers: one row each, and what a row makes of a request.
+//!
+//! A request's path below `/v1` goes to the provider's base. [`spec`] says what a row can say, [`rows`] says it, and
+//! [`plan()`] applies it: the first of these that fits counts.
+//!
+//! | path | goes to |
+//! | --- | --- |
+//! | any, where the caller named a base URL in the row's own field | that base, `/v1`, the path |
+//! | an operation that the provider offers in its own way only | nowhere: 501, with the way to call instead |
+//! | one that its OpenAI-compatible endpoint has | the compatible base, the path |
+//! | one with a branch of its own | the branch's base, or else the provider's |
+//! | one that begins with a version segment (`/v2/…`) | the base, the path |
+//! | any other | the base, the prefix, the path |
+//!
+//! A custom host, or the operator's base URL, replaces the base and nothing after it.
+
+mod base;
+mod plan;
+mod rows;
+mod spec;
+#[cfg(test)]
+mod spec_tests;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use plan::plan;
+
+use std::sync::LazyLock;
+
+use http::{HeaderName, HeaderValue};
+
+use self::{
+    base::Base,
+    spec::{Auth, Extra, Spec},
+};
+use crate::{
+    context::{Placement, ProviderId},
+    header::PortkeyHeader,
+};
+
+/// One provider, with everything parsed that can be parsed beforehand.
+#[derive(Debug)]
+pub(crate) struct Row {
+    spec: &'static Spec,
+    base: Base,
+    placement: Placement,
+    compat: Option<(Base, Placement)>,
+    /// The bases of the branches, in their order.
+    branches: Vec<Option<Base>>,
+    headers: Vec<Header>,
+    /// What the field for a base URL stands for.
+    named: Option<Base>,
+}
+
+#[derive(Debug)]
+struct Header {
+    name: HeaderName,
+    field: Option<PortkeyHeader>,
+    value: Option<HeaderValue>,
+}
+
+static ROWS: LazyLock<Vec<Option<Row>>> = LazyLock::new(|| {
+    let spec = |id: ProviderId| rows::SPECS.iter().find(|spec| spec.id == id.as_str());
+    ProviderId::all().map(|id| spec(id).map(Row::new)).collect()
+});
+
+/// The row of a provider. `None` for those that sign or exchange their credential.
+pub(crate) fn row(id: ProviderId) -> Option<&'static Row> {
+    ROWS.get(id.index())?.as_ref()
+}
+
+impl Row {
+    /// The provider's id.
+    pub(crate) fn id(&self) -> &'static str {
+        self.spec.id
+    }
+
+    /// Whether a request may go without a credential.
+    pub(crate) fn is_optional(&self) -> bool {
+        self.spec.optional || matches!(self.placement, Placement::None)
+    }
+
+    /// The field, beside the custom host, in which a caller may name a base URL. Its value needs the checks of a custom
+    /// host; what passes them is the `base` that [`plan()`] asks for.
+    pub(crate) fn base_url_field(&self) -> Option<PortkeyHeader> {
+        self.spec.base_url_field
+    }
+
+    /// Headers of the caller's that go along as they are, whatever the route lets through.
+    pub(crate) fn passes(&self) -> impl Iterator<Item = HeaderName> + use<> {
+        self.spec.passes.iter().map(|name| HeaderName::from_static(name))
+    }
+
+    fn new(spec: &'static Spec) -> Self {
+        Self {
+            spec,
+            base: Base::read(spec.base),
+            placement: placement(spec.auth),
+            compat: spec.compat.map(|compat| (Base::read(compat.base), placement(compat.auth))),
+            branches: spec.branches.iter().map(|branch| branch.base.map(Base::read)).collect(),
+            headers: spec.headers.iter().map(Header::new).collect(),
+            named: spec.base_url_field.map(Base::Named),
+        }
+    }
+}
+
+impl Header {
+    fn new(extra: &Extra) -> Self {
+        let name = HeaderName::from_static(extra.name);
+        Self { name, field: extra.field, value: extra.value.map(HeaderValue::from_static) }
+    }
+}
+
+fn placement(auth: Auth) -> Placement {
+    match auth {
+        Auth::Header(name, prefix) => Placement::Header { name: HeaderName::from_static(name), prefix },
+        Auth::Query(param) => Placement::Query { param },
+        Auth::None => Placement::None,
+    }
+}

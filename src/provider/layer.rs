@@ -1,0 +1,94 @@
+use std::{collections::HashMap, future::Ready, sync::Arc};
+
+use http::{Uri, request::Parts};
+use tower_layer::Layer;
+
+use super::resolve::resolve;
+use crate::{
+    context::{ProviderId, Target},
+    guard::{Decision, Guard, GuardLayer, GuardService},
+    host::{CustomHost, TrustedHosts},
+    rejection::{PortkeyJson, Rejection},
+};
+
+/// Finds the provider, its host and the credential. See the [module](self).
+#[derive(Clone, Debug)]
+pub struct ResolveLayer<R = PortkeyJson> {
+    settings: Arc<Settings>,
+    render: R,
+}
+
+/// A service behind [`ResolveLayer`].
+pub type Resolve<S, R = PortkeyJson> = GuardService<S, ResolveGuard, R>;
+
+/// The guard of [`ResolveLayer`].
+#[derive(Debug)]
+pub struct ResolveGuard {
+    settings: Arc<Settings>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    pub(super) trusted_hosts: TrustedHosts,
+    pub(super) base_urls: HashMap<ProviderId, CustomHost>,
+}
+
+impl ResolveLayer {
+    /// Built-in providers at their own addresses, with the caller's credential.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { settings: Arc::default(), render: PortkeyJson }
+    }
+}
+
+impl<R> ResolveLayer<R> {
+    /// The operator's own base URL for a built-in provider ([`CustomHost::operator`]). It takes the place of scheme,
+    /// host and base path, whichever endpoint of the provider's the route would have used.
+    #[must_use]
+    pub fn base_url(mut self, provider: ProviderId, url: CustomHost) -> Self {
+        Arc::make_mut(&mut self.settings).base_urls.insert(provider, url);
+        self
+    }
+
+    /// Private and loopback hosts that callers may name in a provider's own base URL field; none unless set.
+    #[must_use]
+    pub fn trusted_hosts(mut self, hosts: TrustedHosts) -> Self {
+        Arc::make_mut(&mut self.settings).trusted_hosts = hosts;
+        self
+    }
+
+    /// Replaces the look of refusals.
+    #[must_use]
+    pub fn render<R2>(self, render: R2) -> ResolveLayer<R2> {
+        ResolveLayer { settings: self.settings, render }
+    }
+}
+
+impl Default for ResolveLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S, R: Clone> Layer<S> for ResolveLayer<R> {
+    type Service = Resolve<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let guard = ResolveGuard { settings: Arc::clone(&self.settings) };
+        GuardLayer::new(guard).render(self.render.clone()).layer(inner)
+    }
+}
+
+impl Guard for ResolveGuard {
+    type Grant = (Uri, Target);
+    type Future = Ready<Result<Self::Grant, Rejection>>;
+
+    fn decide(&self, head: &Parts) -> Decision<Self::Grant, Self::Future> {
+        Decision::Now(resolve(head, &self.settings))
+    }
+
+    fn admit(&self, head: &mut Parts, (uri, target): Self::Grant) {
+        head.uri = uri;
+        head.extensions.insert(target);
+    }
+}

@@ -1,0 +1,172 @@
+//! What a request asks for becomes a target (pure).
+
+use http::{
+    HeaderMap, Method, Uri,
+    header::AUTHORIZATION,
+    request::Parts,
+    uri::{self, PathAndQuery},
+};
+
+use super::{
+    catalog::{self, Row},
+    layer::Settings,
+    template,
+};
+use crate::{
+    context::{
+        Credential, CredentialSource, HostOrigin, Placement, PortkeyHeaders, Principal, ProviderId, ProviderRef,
+        RequestConfig, Route, Target,
+    },
+    header::{GOOGLE_API_KEY, PortkeyHeader},
+    host::CustomHost,
+    rejection::{Kind, Rejection},
+};
+
+/// The provider's URL and the target, for a request that names a built-in provider.
+pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target), Rejection> {
+    let portkey = head.extensions.get::<PortkeyHeaders>().ok_or_else(|| Rejection::misassembled("ExtractLayer"))?;
+    let config = head.extensions.get::<RequestConfig>().ok_or_else(|| Rejection::misassembled("ConfigLayer"))?;
+    let route = Route::of(&head.method, head.uri.path());
+    let rest = served(&head.method, &route)?;
+    if config.has_targets() {
+        return Err(not_served("Configs with a strategy and targets are not served"));
+    }
+    if config.object.as_ref().is_some_and(|object| object.has_guardrails) {
+        // To pass the request on without them would let through what they are there to stop.
+        return Err(not_served("Configs with guardrails or hooks are not served"));
+    }
+    let hosted = head.extensions.get::<Principal>().is_some();
+    let provider = provider(portkey, config, hosted)?;
+    let row = catalog::row(provider)
+        .ok_or_else(|| not_served(format!("The provider {} is not served", provider.as_str())))?;
+
+    // A config that names its provider stands alone: neither credential nor fields come from headers (wire contract
+    // 2.3). One that doesn't is filled up from them, and they win.
+    let own = config.object.as_deref().filter(|object| object.provider.is_some());
+    let field = |name: PortkeyHeader| match own {
+        Some(object) => object.field(name).and_then(|value| value.to_str().ok()),
+        None => portkey.text(name),
+    };
+    let (base, origin) = base(row, config, settings, &field)?;
+    let caller = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
+
+    let found = match own {
+        Some(object) => object.api_key.clone(),
+        None => of_headers(&head.headers, &plan.placement),
+    };
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(plan.scheme.clone());
+    parts.authority = Some(plan.authority.clone());
+    parts.path_and_query = Some(plan.path_and_query);
+    let uri = Uri::from_parts(parts).map_err(|error| Rejection::new(Kind::Internal).with_source(error))?;
+
+    let mut forward = config.forward_headers.clone();
+    forward.extend(row.passes());
+    let mut target = Target::builder(provider, plan.scheme, plan.authority, origin)
+        .unified(route.is_unified())
+        .forward(forward)
+        .timeout(config.request_timeout);
+    for (name, value) in plan.headers {
+        target = target.header(name, value);
+    }
+    target = match found {
+        Some(credential) => {
+            let credential = without_own_scheme(credential, &plan.placement);
+            target.credential(credential, CredentialSource::Caller, plan.placement)
+        }
+        None if row.is_optional() => target,
+        None => return Err(missing(row)),
+    };
+    Ok((uri, target.build()?))
+}
+
+/// The path below `/v1`, where this version serves it.
+fn served<'a>(method: &Method, route: &Route<'a>) -> Result<&'a str, Rejection> {
+    let Some(rest) = route.rest().filter(|_| *method != Method::CONNECT && *method != Method::TRACE) else {
+        return Err(Rejection::new(Kind::NotFound));
+    };
+    match rest.split('/').nth(1) {
+        Some("prompts") => Err(not_served("Prompt templates are not served")),
+        Some("realtime") if route.is_unified() => Err(not_served("The realtime API is not served")),
+        _ => Ok(rest),
+    }
+}
+
+/// The provider's id. Stored entries are looked up by no layer yet, so every slug is an unknown one.
+fn provider(portkey: &PortkeyHeaders, config: &RequestConfig, hosted: bool) -> Result<ProviderId, Rejection> {
+    let unknown = |slug: &str| {
+        let message = format!("Following keys are not valid: {slug}");
+        Err(Rejection::new(Kind::InvalidRequest).with_message(message))
+    };
+    let named = match config.provider() {
+        Some(provider) => Some(provider.clone()),
+        None => portkey.provider().and_then(Result::ok),
+    };
+    match (named, portkey.text(PortkeyHeader::VirtualKey).filter(|_| hosted)) {
+        (Some(ProviderRef::Slug(slug)), _) => unknown(&slug),
+        (_, Some(slug)) => unknown(slug),
+        (Some(ProviderRef::Id(id)), None) => Ok(id),
+        (None, None) => Err(Rejection::new(Kind::InvalidRequest)
+            .with_message("Either x-portkey-config or x-portkey-provider header is required")),
+    }
+}
+
+/// The base that takes the place of the provider's, and who named it.
+fn base<'f>(
+    row: &Row,
+    config: &RequestConfig,
+    settings: &Settings,
+    field: &impl Fn(PortkeyHeader) -> Option<&'f str>,
+) -> Result<(Option<CustomHost>, HostOrigin), Rejection> {
+    let of_caller = |host: CustomHost| {
+        let origin = if host.is_trusted() { HostOrigin::TrustedCaller } else { HostOrigin::Caller };
+        (Some(host), origin)
+    };
+    if let Some(host) = config.custom_host() {
+        return Ok(of_caller(host.clone()));
+    }
+    if let Some((name, url)) = row.base_url_field().and_then(|name| Some((name, field(name)?))) {
+        let host = CustomHost::parse(url, &settings.trusted_hosts);
+        return host
+            .map(of_caller)
+            .map_err(|error| template::refuse(name, "is no host that may be named").with_source(error));
+    }
+    Ok(match ProviderId::parse(row.id()).and_then(|id| settings.base_urls.get(&id)) {
+        Some(url) => (Some(url.clone()), HostOrigin::Operator),
+        None => (None, HostOrigin::Catalog),
+    })
+}
+
+/// The credential of a request whose config names no provider: `authorization`, else the header in which the provider
+/// itself takes its keys.
+fn of_headers(headers: &HeaderMap, placement: &Placement) -> Option<Credential> {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        return Credential::from_authorization(value);
+    }
+    let own = match placement {
+        Placement::Header { name, .. } => headers.get(name),
+        Placement::Query { .. } => headers.get(GOOGLE_API_KEY),
+        Placement::None => None,
+    };
+    own.and_then(Credential::from_raw)
+}
+
+/// `Token x` for a provider whose header reads `Token x`: the scheme is not doubled.
+fn without_own_scheme(credential: Credential, placement: &Placement) -> Credential {
+    match placement {
+        Placement::Header { prefix, .. } if !prefix.is_empty() => credential.without_scheme(prefix.trim_end()),
+        _ => credential,
+    }
+}
+
+fn missing(row: &Row) -> Rejection {
+    Rejection::new(Kind::InvalidRequest).with_message(format!(
+        "The credential for {} is missing: it is sent as authorization, or as api_key in x-portkey-config",
+        row.id()
+    ))
+}
+
+fn not_served(message: impl Into<std::borrow::Cow<'static, str>>) -> Rejection {
+    Rejection::new(Kind::NotImplemented).with_message(message)
+}
