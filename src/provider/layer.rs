@@ -3,7 +3,7 @@ use std::{collections::HashMap, future::Ready, sync::Arc};
 use http::{Uri, request::Parts};
 use tower_layer::Layer;
 
-use super::resolve::resolve;
+use super::{catalog, resolve::resolve};
 use crate::{
     context::{ProviderId, Target},
     guard::{Decision, Guard, GuardLayer, GuardService},
@@ -38,6 +38,13 @@ impl ResolveLayer {
     #[must_use]
     pub fn new() -> Self {
         Self { settings: Arc::default(), render: PortkeyJson }
+    }
+
+    /// Whether requests for this provider can be served. Those whose credential signs requests, or has to be exchanged
+    /// for another, can't be yet.
+    #[must_use]
+    pub fn serves(provider: ProviderId) -> bool {
+        catalog::row(provider).is_some()
     }
 }
 

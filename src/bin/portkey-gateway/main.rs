@@ -1,2 +1,82 @@
-//! x
-fn main() {}
+//! `portkey-gateway`: a small self-hosted gateway made of the layers of `tower-portkey`.
+//!
+//! This is the library's first user: it reads settings, builds the stack and serves it, through the public API alone.
+
+mod check;
+mod demo;
+mod gateway;
+mod log;
+mod serve;
+mod settings;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// A self-hosted gateway with Portkey's authentication.
+#[derive(Debug, Parser)]
+#[command(name = "portkey-gateway", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve requests until SIGTERM or SIGINT; SIGHUP reads the settings again.
+    Serve(Serve),
+    /// Read the settings and everything they refer to, and print what would be served. Uses no network.
+    Check {
+        /// The settings file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Start a local provider and a gateway, and send one request in every authentication mode. Uses loopback only.
+    Demo {
+        /// Stop after the requests instead of staying up until Ctrl-C.
+        #[arg(long)]
+        once: bool,
+    },
+}
+
+#[derive(Debug, Default, clap::Args)]
+struct Serve {
+    /// The settings file. Without one, everybody is let in and brings the provider's credential.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address to serve on, instead of the settings' (127.0.0.1:8787 where neither is given).
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    if let Command::Check { config } = &command {
+        return check::run(config);
+    }
+    log::start();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the runtime can't be started: {error}")),
+    };
+    let done = runtime.block_on(async {
+        match command {
+            Command::Serve(Serve { config, listen }) => serve::run(config, listen).await,
+            Command::Demo { once } => demo::run(once).await,
+            Command::Check { .. } => Ok(()),
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// Says what is wrong. 2 is the exit code of everything that the operator has to mend.
+fn fail(message: &str) -> ExitCode {
+    log::say_error(message);
+    ExitCode::from(2)
+}

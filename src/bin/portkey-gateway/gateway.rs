@@ -1,0 +1,154 @@
+//! The stack that serves, made of settings.
+
+use std::{convert::Infallible, sync::Arc};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body::Body;
+use http_body_util::Either;
+use hyper::body::Incoming;
+use tower_layer::Layer as _;
+use tower_portkey::{
+    Anonymous, Authenticated, Forward, Portkey, PortkeyAuthLayer, PortkeyLayer, PortkeyLayerBuilder,
+    auth::{KeyError, KeySet},
+    body::FullOr,
+    forward::{Client, ClientError},
+    rejection::{Asked, Kind, PortkeyJson, Rejection, refuse},
+};
+use tower_service::Service;
+
+use crate::settings::Settings;
+
+/// The leaf: a request's body may have been read and changed on its way.
+type Leaf = Forward<FullOr<Incoming>>;
+
+/// Everything behind the connection. A clone is some reference counts.
+#[derive(Clone, Debug)]
+enum Mode {
+    Open(Portkey<Leaf, Anonymous>),
+    Required(Portkey<Leaf, Authenticated<KeySet>>),
+}
+
+/// The gateway: the library's stack, and two pages of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Gateway(Mode);
+
+/// The body of an answer.
+pub(crate) type GatewayBody =
+    Either<<Portkey<Leaf, Anonymous> as Serve>::Body, <Portkey<Leaf, Authenticated<KeySet>> as Serve>::Body>;
+
+/// Names the body of a service's responses.
+pub(crate) trait Serve: Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible> {
+    type Body: Body<Data = Bytes>;
+}
+
+impl<S, B> Serve for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    B: Body<Data = Bytes>,
+{
+    type Body = B;
+}
+
+/// Why a gateway can't be built.
+#[derive(Debug)]
+pub(crate) enum BuildError {
+    Keys(KeyError),
+    Client(ClientError),
+}
+
+impl Gateway {
+    /// The gateway of these settings.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, BuildError> {
+        let client = Client::builder()
+            .connect_timeout(settings.upstream.connect)
+            .first_byte_timeout(settings.upstream.first_byte)
+            .idle_timeout(settings.upstream.idle)
+            .build()
+            .map_err(BuildError::Client)?;
+        let leaf = Forward::new(client);
+        Ok(Self(match &settings.keys {
+            None => Mode::Open(with_hosts(PortkeyLayer::builder().anonymous(), settings).build().layer(leaf)),
+            Some(keys) => {
+                let auth = PortkeyAuthLayer::keys(keys.iter().cloned()).map_err(BuildError::Keys)?;
+                Mode::Required(with_hosts(PortkeyLayer::builder().auth(auth), settings).build().layer(leaf))
+            }
+        }))
+    }
+
+    /// Answers a request. Always: what fails is an answer, too.
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<GatewayBody> {
+        let root = request.uri().path() == "/" && matches!(*request.method(), Method::GET | Method::HEAD);
+        // Every layer of the stack is ready at any time: nothing in it holds requests back.
+        let response = match self.0.clone() {
+            Mode::Open(mut stack) => stack.call(request).await.map(|response| response.map(Either::Left)),
+            Mode::Required(mut stack) => stack.call(request).await.map(|response| response.map(Either::Right)),
+        };
+        let response = match response {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        // The page at `/` is for whoever passed authentication, like every path but the one below.
+        let nothing_there = response.extensions().get().is_some_and(|found: &Rejection| found.kind() == Kind::NotFound);
+        if root && nothing_there { page("text/plain; charset=utf-8", "portkey-gateway\n") } else { response }
+    }
+}
+
+/// `GET /v1/health`: the one route without authentication, matched exactly.
+pub(crate) fn health(request: &Request<Incoming>) -> Option<Response<GatewayBody>> {
+    let asked = request.uri().path() == "/v1/health" && matches!(*request.method(), Method::GET | Method::HEAD);
+    let text =
+        concat!(r#"{"status":"success","message":"Server is healthy","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+    asked.then(|| page("application/json", text))
+}
+
+/// What is wrong with a request that names no host.
+pub(crate) fn bad_request(header: &'static str) -> Response<GatewayBody> {
+    let rejection = Rejection::new(Kind::InvalidRequest).with_message(format!("Invalid header: {header} is missing"));
+    refuse(&PortkeyJson, rejection, &Asked::default(), http::Extensions::new())
+        .map(|text| Either::Left(FullOr::full(text)))
+}
+
+fn page(content_type: &'static str, text: &'static str) -> Response<GatewayBody> {
+    let mut response = Response::new(Either::Left(FullOr::full(text)));
+    *response.status_mut() = StatusCode::OK;
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    response
+}
+
+fn with_hosts<A>(builder: PortkeyLayerBuilder<A>, settings: &Settings) -> PortkeyLayerBuilder<A> {
+    let urls = settings.base_urls.values();
+    urls.fold(builder.trusted_hosts(settings.trusted_hosts.clone()), |builder, (id, url)| {
+        builder.base_url(*id, url.clone())
+    })
+}
+
+impl std::fmt::Display for BuildError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Keys(error) => error.fmt(f),
+            Self::Client(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// The gateway in use, which a reload replaces for the requests that come after it.
+#[derive(Debug)]
+pub(crate) struct Current(arc_swap::ArcSwap<Gateway>);
+
+impl Current {
+    pub(crate) fn new(gateway: Gateway) -> Self {
+        Self(arc_swap::ArcSwap::from_pointee(gateway))
+    }
+
+    pub(crate) fn replace(&self, gateway: Gateway) {
+        self.0.store(Arc::new(gateway));
+    }
+
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<GatewayBody> {
+        let gateway = self.0.load_full();
+        gateway.answer(request).await
+    }
+}

@@ -1,0 +1,294 @@
+"""The provider that stands behind the gateway in these tests.
+
+It answers OpenAI's routes under /v1 and Anthropic's under /anthropic/v1, and refuses with a clear error whatever a
+gateway must never send: a wrong or missing credential, a gateway key, an `x-portkey-` header, a header outside the
+list that unified routes pass on, an unknown path. Every request is kept for the tests to look at.
+
+A second port is the tests' own:
+
+  GET  /requests             what has arrived so far, in order
+  POST /reset                forget it
+  GET  /streams/MODEL        {"finished": bool}: has the last chunk of MODEL's stream been sent?
+  POST /streams/MODEL        let the stream of MODEL go on to its last chunk
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import struct
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+GATEWAY_KEY = os.environ["SDK_TEST_GATEWAY_KEY"]
+OPENAI_KEY = os.environ["SDK_TEST_OPENAI_KEY"]
+ANTHROPIC_KEY = os.environ["SDK_TEST_ANTHROPIC_KEY"]
+RATE_LIMITED_MODEL = "model-rate-limited"
+RETRY_AFTER = "17"
+FAILING_MODEL = "model-failing"
+HOLD_SECONDS = 5
+CREDENTIAL_HEADERS = ("authorization", "x-api-key", "api-key", "cookie")
+
+PASSED_ON_BY_UNIFIED_ROUTES = re.compile(
+    r"accept|accept-encoding|content-type|content-encoding|content-length|user-agent|idempotency-key"
+    r"|openai-.*|anthropic-.*|traceparent|tracestate"
+    r"|host|connection|transfer-encoding|authorization|x-api-key"
+)
+
+
+class Refused(Exception):
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+class State:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.requests = []
+        self.streams = {}
+
+    def record(self, request):
+        with self.lock:
+            self.requests.append(request)
+
+    def recorded(self):
+        with self.lock:
+            return list(self.requests)
+
+    def reset(self):
+        with self.lock:
+            self.requests.clear()
+
+    def stream(self, model):
+        with self.lock:
+            return self.streams.setdefault(model, {"released": threading.Event(), "finished": False})
+
+
+STATE = State()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, value, headers=()):
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        for name, text in headers:
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def read_body(self):
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return body
+
+
+class Control(Handler):
+    def do_GET(self):
+        if self.path == "/requests":
+            self.answer(200, STATE.recorded())
+        elif self.path.startswith("/streams/"):
+            self.answer(200, {"finished": STATE.stream(self.path.removeprefix("/streams/"))["finished"]})
+        else:
+            self.answer(404, {})
+
+    def do_POST(self):
+        self.read_body()
+        if self.path == "/reset":
+            STATE.reset()
+        elif self.path.startswith("/streams/"):
+            STATE.stream(self.path.removeprefix("/streams/"))["released"].set()
+        else:
+            return self.answer(404, {})
+        self.answer(200, {})
+
+
+class Provider(Handler):
+    def do_GET(self):
+        self.serve()
+
+    def do_POST(self):
+        self.serve()
+
+    def serve(self):
+        body = self.read_body()
+        headers = [[name.lower(), value] for name, value in self.headers.items()]
+        request = {
+            "method": self.command, "path": self.path, "headers": headers, "sha256": sha256(body), "accepted": True,
+        }
+        STATE.record(request)
+        try:
+            route = self.route()
+            check_headers(self.path, headers)
+            route(body)
+        except Refused as refusal:
+            request["accepted"] = False
+            self.answer(refusal.status, {"error": {"message": f"the provider refuses: {refusal}", "type": "refused"}})
+
+    def route(self):
+        routes = {
+            "POST /v1/chat/completions": self.chat,
+            "POST /v1/embeddings": self.embeddings,
+            "POST /v1/files": self.upload,
+            "GET /v1/models": self.models,
+            "POST /anthropic/v1/messages": self.messages,
+        }
+        name = f"{self.command} {self.path}"
+        if name not in routes:
+            raise Refused(400, f"no such route: {name}")
+        return routes[name]
+
+    def chat(self, body):
+        asked = self.json_object(body)
+        model, words = asked["model"], asked["messages"][-1]["content"]
+        if model == RATE_LIMITED_MODEL:
+            error = {"message": "slow down", "type": "requests", "param": None, "code": "rate_limit_exceeded"}
+            return self.answer(429, {"error": error}, [("Retry-After", RETRY_AFTER)])
+        if model == FAILING_MODEL:
+            return self.answer(500, {"error": {"message": "out of order", "type": "server_error"}})
+        if asked.get("stream"):
+            return self.stream_chat(model)
+        self.answer(200, {
+            "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model,
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": words}}],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+        })
+
+    def stream_chat(self, model):
+        stream = STATE.stream(model)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.write_event(chat_chunk(model, {"role": "assistant", "content": "first"}, None))
+        if not stream["released"].wait(HOLD_SECONDS):
+            # Nobody read the first chunk: break the stream off, so that the test fails.
+            self.close_connection = True
+            return
+        stream["finished"] = True
+        self.write_event(chat_chunk(model, {"content": " last"}, None))
+        self.write_event(chat_chunk(model, {}, "stop"))
+        self.write_event("[DONE]")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def write_event(self, data):
+        event = f"data: {data}\n\n".encode()
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+
+    def embeddings(self, body):
+        asked = self.json_object(body)
+        vector = [0.25, -0.5, 1.0]
+        if asked.get("encoding_format") == "base64":
+            vector = base64.b64encode(struct.pack("<3f", *vector)).decode()
+        self.answer(200, {
+            "object": "list", "model": asked["model"],
+            "data": [{"object": "embedding", "index": 0, "embedding": vector}],
+            "usage": {"prompt_tokens": 1, "total_tokens": 1},
+        })
+
+    def upload(self, body):
+        fields = multipart_fields(self.headers.get("Content-Type", ""), body)
+        if set(fields) != {"purpose", "file"}:
+            raise Refused(400, f"the form's fields are {sorted(fields)}")
+        content = fields["file"]
+        self.answer(200, {
+            "id": f"file-{sha256(content)}", "object": "file", "bytes": len(content), "created_at": 1,
+            "filename": "upload.bin", "purpose": fields["purpose"].decode(), "status": "processed",
+        })
+
+    def models(self, _):
+        model = {"id": "model-1", "object": "model", "created": 1, "owned_by": "provider"}
+        self.answer(200, {"object": "list", "data": [model]})
+
+    def messages(self, body):
+        asked = self.json_object(body)
+        self.answer(200, {
+            "id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"],
+            "content": [{"type": "text", "text": asked["messages"][-1]["content"]}],
+            "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1},
+        })
+
+    def json_object(self, body):
+        if self.headers.get("Content-Type", "").split(";")[0] != "application/json":
+            raise Refused(400, f"content type {self.headers.get('Content-Type')}")
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise Refused(400, "the body is not JSON") from None
+
+
+def check_headers(path, headers):
+    names = [name for name, _ in headers]
+    for name, value in headers:
+        if name.startswith("x-portkey-"):
+            raise Refused(400, f"header {name} arrived")
+        if GATEWAY_KEY in value:
+            raise Refused(400, f"the gateway key arrived in {name}")
+        if names.count(name) > 1:
+            raise Refused(400, f"header {name} arrived more than once")
+        if path != "/v1/models" and not PASSED_ON_BY_UNIFIED_ROUTES.fullmatch(name):
+            raise Refused(400, f"header {name} arrived on a unified route")
+    credentials = {name: value for name, value in headers if name in CREDENTIAL_HEADERS}
+    if path.startswith("/anthropic/"):
+        expected = {"x-api-key": ANTHROPIC_KEY}
+        if "anthropic-version" not in names:
+            raise Refused(400, "no anthropic-version arrived")
+    else:
+        expected = {"authorization": f"Bearer {OPENAI_KEY}"}
+    if credentials != expected:
+        raise Refused(401, f"credentials {credentials} arrived, not {expected}")
+
+
+def chat_chunk(model, delta, finish_reason):
+    return json.dumps({
+        "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model,
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
+    })
+
+
+def multipart_fields(content_type, body):
+    boundary = re.fullmatch(r'multipart/form-data;\s*boundary="?([^";]+)"?', content_type)
+    if not boundary:
+        raise Refused(400, f"content type {content_type}")
+    delimiter = b"\r\n--" + boundary[1].encode()
+    parts = (b"\r\n" + body).split(delimiter)
+    if parts[0] or parts[-1].strip() != b"--":
+        raise Refused(400, "the form is cut off")
+    fields = {}
+    for part in parts[1:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        fields[re.search(rb'\bname="([^"]*)"', head)[1].decode()] = content
+    return fields
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def listen(handler):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+if __name__ == "__main__":
+    print(f"provider on {listen(Provider)}")
+    print(f"control on {listen(Control)}", flush=True)
+    threading.Event().wait()
