@@ -7,9 +7,10 @@ use std::{
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// Starts logging. Panics are logged by their place only: their text could hold anything.
-pub(crate) fn start() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts logging, at `level` where `RUST_LOG` says nothing. Panics are logged by their place only: their text could
+/// hold anything.
+pub(crate) fn start(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         builder.init();

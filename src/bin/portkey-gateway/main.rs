@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     if let Command::Check { config } = &command {
         return check::run(config);
     }
-    log::start();
+    log::start(if matches!(command, Command::Demo { .. }) { "warn" } else { "info" });
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the runtime can't be started: {error}")),

@@ -94,6 +94,18 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Those of the demo: free ports, and some providers at an address on loopback.
+    pub(crate) fn for_demo(keys: Option<Vec<GatewayKey>>, provider: SocketAddr) -> Result<Self, SettingsError> {
+        let text = format!(
+            "listen = \"127.0.0.1:0\"\nmode = \"open\"\ntrusted_hosts = [\"{provider}\"]\n[upstream.base_url]\n\
+             openai = \"http://{provider}/v1\"\nanthropic = \"http://{provider}/v1\"\ngoogle = \"http://{provider}\""
+        );
+        let settings = Self::parse(&text).map_err(|problem| problem.at(Path::new("demo"), &text))?;
+        Ok(Self { keys, ..settings })
+    }
+}
+
 fn base_urls(file: &File) -> Result<BTreeMap<String, (ProviderId, CustomHost)>, Problem> {
     let mut urls = BTreeMap::new();
     for (name, url) in &file.upstream.base_url {
