@@ -16,7 +16,7 @@ use crate::{
     rejection::{Kind, PortkeyJson, Rejection},
 };
 
-/// Lets in whom a [`Validate`] knows. See the [module](self).
+/// Lets in whom a [`Validate`] knows. See the [module](super).
 #[derive(Debug)]
 pub struct PortkeyAuthLayer<V, R = PortkeyJson> {
     guard: GuardLayer<AuthGuard<V>, R>,

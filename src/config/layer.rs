@@ -11,7 +11,7 @@ use crate::{
     rejection::{PortkeyJson, Rejection},
 };
 
-/// Validates what a request asks for. See the [module](self).
+/// Validates what a request asks for. See the [module](super).
 #[derive(Clone, Debug)]
 pub struct ConfigLayer<R = PortkeyJson> {
     trusted_hosts: TrustedHosts,

@@ -10,7 +10,7 @@ use crate::{
     rejection::{PortkeyJson, Rejection},
 };
 
-/// Reads the `x-portkey-*` headers. See the [module](self).
+/// Reads the `x-portkey-*` headers. See the [module](super).
 #[derive(Clone, Debug)]
 pub struct ExtractLayer<R = PortkeyJson> {
     guard: GuardLayer<ExtractGuard, R>,

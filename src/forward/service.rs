@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{context::Target, header, rejection::Rejection};
 
-/// Sends requests to their [`Target`]. See the [module](self).
+/// Sends requests to their [`Target`]. See the [module](super).
 ///
 /// `B` is the request's body. A clone is two reference counts and shares the connections.
 pub struct Forward<B> {

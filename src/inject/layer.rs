@@ -10,7 +10,7 @@ use crate::{
     rejection::{Kind, PortkeyJson, Rejection},
 };
 
-/// Strips the caller's headers and puts the target's credential on. See the [module](self).
+/// Strips the caller's headers and puts the target's credential on. See the [module](super).
 #[derive(Clone, Debug)]
 pub struct InjectLayer<R = PortkeyJson> {
     guard: GuardLayer<InjectGuard, R>,

@@ -3,7 +3,7 @@ use tower_layer::Layer;
 use super::ApplyParams;
 use crate::rejection::PortkeyJson;
 
-/// Applies a config's changes to JSON bodies. See the [module](self).
+/// Applies a config's changes to JSON bodies. See the [module](super).
 #[derive(Clone, Copy, Debug)]
 pub struct ParamsLayer<R = PortkeyJson> {
     limit: usize,

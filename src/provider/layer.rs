@@ -11,7 +11,7 @@ use crate::{
     rejection::{PortkeyJson, Rejection},
 };
 
-/// Finds the provider, its host and the credential. See the [module](self).
+/// Finds the provider, its host and the credential. See the [module](super).
 #[derive(Clone, Debug)]
 pub struct ResolveLayer<R = PortkeyJson> {
     settings: Arc<Settings>,

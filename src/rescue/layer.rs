@@ -3,7 +3,7 @@ use tower_layer::Layer;
 use super::Rescue;
 use crate::rejection::PortkeyJson;
 
-/// Turns errors into answers. See the [module](self).
+/// Turns errors into answers. See the [module](super).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RescueLayer<R = PortkeyJson> {
     render: R,
