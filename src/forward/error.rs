@@ -2,6 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
+use http_body_util::LengthLimitError;
 use hyper_util::client::legacy;
 
 use super::egress::EgressError;
@@ -14,9 +15,12 @@ use crate::{
 /// gateway can't be used to find out what listens where.
 pub(super) fn failed(error: legacy::Error, origin: HostOrigin) -> Rejection {
     let of_caller = matches!(origin, HostOrigin::Caller | HostOrigin::TrustedCaller);
-    let rejection = if !error.is_connect() {
+    let rejection = if caused_by(&error, |cause| cause.is::<LengthLimitError>()) {
+        // A layer in front counts the body while it streams (`http_body_util::Limited`).
+        Rejection::new(Kind::PayloadTooLarge)
+    } else if !error.is_connect() {
         Rejection::new(Kind::BadGateway).with_message("The provider broke off before it answered")
-    } else if timed_out(&error) && !of_caller {
+    } else if caused_by(&error, |cause| matches!(cause.downcast_ref(), Some(EgressError::Timeout))) && !of_caller {
         Rejection::new(Kind::GatewayTimeout).with_message("Connecting to the provider took too long")
     } else {
         Rejection::new(Kind::BadGateway)
@@ -30,10 +34,10 @@ pub(super) fn exceeded(limit: Duration) -> Rejection {
     Rejection::new(Kind::Timeout).with_message(message)
 }
 
-fn timed_out(error: &(dyn Error + 'static)) -> bool {
+fn caused_by(error: &(dyn Error + 'static), is_it: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        if matches!(error.downcast_ref(), Some(EgressError::Timeout)) {
+        if is_it(error) {
             return true;
         }
         next = error.source();

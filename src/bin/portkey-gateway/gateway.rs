@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;
-use http_body_util::Either;
+use http_body_util::{Either, Limited};
 use hyper::body::Incoming;
 use tower_layer::Layer as _;
 use tower_portkey::{
@@ -20,7 +20,10 @@ use tower_service::Service;
 use crate::settings::Settings;
 
 /// The leaf: a request's body may have been read and changed on its way.
-type Leaf = Forward<FullOr<Incoming>>;
+type Leaf = Forward<FullOr<Limited<Incoming>>>;
+
+/// The longest body of a request, in bytes. It is counted while it streams.
+const BODY_BYTES: usize = 100 * 1024 * 1024;
 
 /// Everything behind the connection. A clone is some reference counts.
 #[derive(Clone, Debug)]
@@ -38,13 +41,15 @@ pub(crate) type GatewayBody =
     Either<<Portkey<Leaf, Anonymous> as Serve>::Body, <Portkey<Leaf, Authenticated<KeySet>> as Serve>::Body>;
 
 /// Names the body of a service's responses.
-pub(crate) trait Serve: Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible> {
+pub(crate) trait Serve:
+    Service<Request<Limited<Incoming>>, Response = Response<Self::Body>, Error = Infallible>
+{
     type Body: Body<Data = Bytes>;
 }
 
 impl<S, B> Serve for S
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Service<Request<Limited<Incoming>>, Response = Response<B>, Error = Infallible>,
     B: Body<Data = Bytes>,
 {
     type Body = B;
@@ -78,7 +83,14 @@ impl Gateway {
 
     /// Answers a request. Always: what fails is an answer, too.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<GatewayBody> {
+        if request.body().size_hint().lower() > BODY_BYTES as u64 {
+            let rejection = Rejection::new(Kind::PayloadTooLarge);
+            return refused(
+                rejection.with_message(format!("Payload size exceeds the limit of {}MB", BODY_BYTES >> 20)),
+            );
+        }
         let root = request.uri().path() == "/" && matches!(*request.method(), Method::GET | Method::HEAD);
+        let request = request.map(|body| Limited::new(body, BODY_BYTES));
         // Every layer of the stack is ready at any time: nothing in it holds requests back.
         let response = match self.0.clone() {
             Mode::Open(mut stack) => stack.call(request).await.map(|response| response.map(Either::Left)),
@@ -104,7 +116,10 @@ pub(crate) fn health(request: &Request<Incoming>) -> Option<Response<GatewayBody
 
 /// What is wrong with a request that names no host.
 pub(crate) fn bad_request(header: &'static str) -> Response<GatewayBody> {
-    let rejection = Rejection::new(Kind::InvalidRequest).with_message(format!("Invalid header: {header} is missing"));
+    refused(Rejection::new(Kind::InvalidRequest).with_message(format!("Invalid header: {header} is missing")))
+}
+
+fn refused(rejection: Rejection) -> Response<GatewayBody> {
     refuse(&PortkeyJson, rejection, &Asked::default(), http::Extensions::new())
         .map(|text| Either::Left(FullOr::full(text)))
 }
