@@ -49,15 +49,15 @@ pub const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connecti
 pub const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// Headers that hold a caller's credential. Never shown; never forwarded unless a layer put them there itself.
-pub const SECRET: [HeaderName; 7] =
+pub static SECRET: [HeaderName; 7] =
     [API_KEY, AUTHORIZATION, X_API_KEY, AZURE_API_KEY, GOOGLE_API_KEY, PROXY_AUTHORIZATION, COOKIE];
 
 /// Headers beside `x-portkey-*` of which a request may carry one line only.
-pub const SINGLETON: [HeaderName; 7] =
+pub static SINGLETON: [HeaderName; 7] =
     [AUTHORIZATION, X_API_KEY, AZURE_API_KEY, GOOGLE_API_KEY, CONTENT_TYPE, CONTENT_LENGTH, HOST];
 
 /// What follows [`PREFIX`] in headers that the gateway writes for itself. A caller's copy is dropped.
-pub const INTERNAL: [&str; 15] = [
+pub static INTERNAL: [&str; 15] = [
     "organisation-details",
     "virtual-key-details",
     "integration-details",
@@ -77,7 +77,7 @@ pub const INTERNAL: [&str; 15] = [
 
 /// Headers that belong to one connection (RFC 9110, section 7.6.1). `trailer` stays: it announces fields of the
 /// message, and trailers are forwarded.
-const HOP_BY_HOP: [HeaderName; 8] = [
+static HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     KEEP_ALIVE,
     PROXY_CONNECTION,
@@ -103,6 +103,10 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // Looking at every name once costs less than looking every fixed name up, and most messages have none of them.
+    if !headers.keys().any(is_hop_by_hop) {
+        return;
+    }
     if headers.contains_key(CONNECTION) {
         let lines = headers.get_all(CONNECTION).into_iter();
         let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));

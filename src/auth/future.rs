@@ -7,32 +7,36 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::layer::Admitted;
-use crate::{context::Principal, rejection::Rejection};
+use super::layer::{Admitted, judge};
+use crate::{
+    context::{Credential, Principal},
+    rejection::Rejection,
+};
 
 pin_project! {
     /// A validator's answer that is waited for, and then judged.
     pub struct AuthFuture<F> {
         #[pin]
         future: F,
-        caller: Option<Admitted<()>>,
+        credential: Option<Credential>,
+        spared: bool,
     }
 }
 
 impl<F> AuthFuture<F> {
-    pub(super) fn new(future: F, caller: Admitted<()>) -> Self {
-        Self { future, caller: Some(caller) }
+    pub(super) fn new(future: F, credential: Credential, spared: bool) -> Self {
+        Self { future, credential: Some(credential), spared }
     }
 }
 
 impl<F: Future<Output = Result<Principal, Rejection>>> Future for AuthFuture<F> {
-    type Output = Result<Admitted<Principal>, Rejection>;
+    type Output = Result<Admitted, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let answer = ready!(this.future.poll(cx));
-        match this.caller.take() {
-            Some(caller) => Poll::Ready(answer.and_then(|principal| caller.with(principal))),
+        match this.credential.take() {
+            Some(credential) => Poll::Ready(answer.and_then(|principal| judge(principal, || *this.spared, credential))),
             None => Poll::Pending,
         }
     }

@@ -72,19 +72,17 @@ pub struct AuthGuard<V> {
 }
 
 impl<V: Validate> Guard for AuthGuard<V> {
-    type Grant = Admitted<Principal>;
+    type Grant = Admitted;
     type Future = AuthFuture<V::Future>;
 
     fn decide(&self, head: &Parts) -> Decision<Self::Grant, Self::Future> {
         let Some(credential) = location::find(&head.headers) else {
             return Decision::refuse(Rejection::new(Kind::MissingKey));
         };
-        let decision = self.validator.validate(&credential);
-        let spared = Route::of(&head.method, head.uri.path()).spares_lapsed_keys(&head.method);
-        let caller = Admitted { credential, spared, principal: () };
-        match decision {
-            Decision::Now(answer) => Decision::Now(answer.and_then(|principal| caller.with(principal))),
-            Decision::Later(future) => Decision::Later(AuthFuture::new(future, caller)),
+        let spared = || Route::of(&head.method, head.uri.path()).spares_lapsed_keys(&head.method);
+        match self.validator.validate(&credential) {
+            Decision::Now(answer) => Decision::Now(answer.and_then(|principal| judge(principal, spared, credential))),
+            Decision::Later(future) => Decision::Later(AuthFuture::new(future, credential, spared())),
         }
     }
 
@@ -96,18 +94,20 @@ impl<V: Validate> Guard for AuthGuard<V> {
 
 /// A caller, with the credential that has to come off the request.
 #[derive(Debug)]
-pub struct Admitted<P> {
+pub struct Admitted {
     credential: Credential,
-    spared: bool,
-    principal: P,
+    principal: Principal,
 }
 
-impl Admitted<()> {
-    pub(super) fn with(self, principal: Principal) -> Result<Admitted<Principal>, Rejection> {
-        // Most keys neither expire nor run out: no clock is read for them.
-        if principal.may_lapse() {
-            standing::check(&principal, SystemTime::now(), self.spared)?;
-        }
-        Ok(Admitted { credential: self.credential, spared: self.spared, principal })
+/// Lets a known caller in, unless its key or workspace has lapsed.
+pub(super) fn judge(
+    principal: Principal,
+    spared: impl FnOnce() -> bool,
+    credential: Credential,
+) -> Result<Admitted, Rejection> {
+    // Most keys neither expire nor run out: neither clock nor route is looked at for them.
+    if principal.may_lapse() {
+        standing::check(&principal, SystemTime::now(), spared())?;
     }
+    Ok(Admitted { credential, principal })
 }

@@ -39,43 +39,43 @@ impl<'a> Route<'a> {
     /// fetched (Portkey: `GET` of batches, files and fine-tuning jobs, and everything below `/v1/logs/`).
     #[must_use]
     pub fn spares_lapsed_keys(&self, method: &Method) -> bool {
-        let first = self.rest.and_then(|rest| rest.split('/').nth(1));
+        let first = self.rest.and_then(|rest| rest.as_bytes().split(|byte| *byte == b'/').nth(1));
         match first {
-            Some("batches" | "files" | "fine_tuning") => method == Method::GET,
-            Some("logs") => true,
+            Some(b"batches" | b"files" | b"fine_tuning") => method == Method::GET,
+            Some(b"logs") => true,
             _ => false,
         }
     }
 }
 
 fn is_unified(method: &Method, rest: &str) -> bool {
-    let mut parts = rest.split('/').skip(1);
+    let mut parts = rest.as_bytes().split(|byte| *byte == b'/').skip(1);
     let (first, second, third) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
     let (fourth, more) = (parts.next(), parts.next().is_some());
     if fourth.is_some() {
-        return !more && (first, second, fourth) == ("fine_tuning", Some("jobs"), Some("cancel"));
+        return !more && (first, second, fourth) == (&b"fine_tuning"[..], Some(&b"jobs"[..]), Some(&b"cancel"[..]));
     }
     let post = method == Method::POST;
     let get = method == Method::GET || method == Method::HEAD;
     match (first, second, third) {
-        ("chat", Some("completions"), None)
-        | ("completions" | "embeddings" | "rerank" | "messages", None, None)
-        | ("messages", Some("count_tokens"), None)
-        | ("images", Some("generations" | "edits"), None)
-        | ("audio", Some("speech" | "transcriptions" | "translations"), None) => post,
-        ("responses", None, None) => post,
-        ("responses", Some(_), None) => get || method == Method::DELETE,
-        ("responses", Some(_), Some("input_items")) => get,
-        ("files", None, None) => get || post,
-        ("files", Some(_), None) => get || method == Method::DELETE,
-        ("files", Some(_), Some("content")) => get,
-        ("batches", None, None) => get || post,
-        ("batches", Some(_), None) => get,
-        ("batches", Some(_), Some("output")) => get,
-        ("batches", Some(_), Some("cancel")) => post,
-        ("fine_tuning", Some("jobs"), _) => true,
-        ("prompts", Some(_), _) => post,
-        ("realtime", None, None) => get,
+        (b"chat", Some(b"completions"), None)
+        | (b"completions" | b"embeddings" | b"rerank" | b"messages", None, None)
+        | (b"messages", Some(b"count_tokens"), None)
+        | (b"images", Some(b"generations" | b"edits"), None)
+        | (b"audio", Some(b"speech" | b"transcriptions" | b"translations"), None) => post,
+        (b"responses", None, None) => post,
+        (b"responses", Some(_), None) => get || method == Method::DELETE,
+        (b"responses", Some(_), Some(b"input_items")) => get,
+        (b"files", None, None) => get || post,
+        (b"files", Some(_), None) => get || method == Method::DELETE,
+        (b"files", Some(_), Some(b"content")) => get,
+        (b"batches", None, None) => get || post,
+        (b"batches", Some(_), None) => get,
+        (b"batches", Some(_), Some(b"output")) => get,
+        (b"batches", Some(_), Some(b"cancel")) => post,
+        (b"fine_tuning", Some(b"jobs"), _) => true,
+        (b"prompts", Some(_), _) => post,
+        (b"realtime", None, None) => get,
         _ => false,
     }
 }

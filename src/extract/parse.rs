@@ -1,6 +1,7 @@
 //! One pass over the header map.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr;
 
 use crate::{
     context::{Metadata, PortkeyHeaders, TraceId},
@@ -25,14 +26,14 @@ pub(super) fn read(headers: &HeaderMap) -> Result<(PortkeyHeaders, Vec<HeaderNam
                 internal.push(name.clone());
             } else if let Some(header) = PortkeyHeader::from_suffix(suffix) {
                 values.push((header, readable(header, name, value)?));
-            } else if suffix.contains('_') {
+            } else if memchr(b'_', suffix.as_bytes()).is_some() {
                 not_a_lookalike(name)?;
             }
         } else if again {
             if SINGLETON.contains(name) {
                 return Err(refused(name, "is given more than once"));
             }
-        } else if text.contains('_') {
+        } else if memchr(b'_', text.as_bytes()).is_some() {
             not_a_lookalike(name)?;
         }
     }

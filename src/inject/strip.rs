@@ -1,5 +1,7 @@
 //! Which of the caller's headers reach the provider (pure).
 
+use std::mem;
+
 use http::{
     HeaderMap, HeaderName,
     header::{
@@ -9,6 +11,9 @@ use http::{
 };
 
 use crate::header::{self, PREFIX, TRACEPARENT};
+
+/// Room for what usually passes, the provider's own headers, and those that the client adds.
+const HEADERS: usize = 12;
 
 /// The policy for the caller's headers. Below it lies a list that nobody can lift: credentials, `x-portkey-*`,
 /// `x-amz-*`, hop-by-hop names, `host`, `content-length`, `expect` and what cloud metadata services ask for never pass.
@@ -56,10 +61,17 @@ impl Forwarded {
     /// Takes away what may not reach the provider. `forward` names headers that the caller asked to be forwarded.
     pub(super) fn strip(&self, headers: &mut HeaderMap, unified: bool, forward: &[HeaderName]) {
         header::strip_hop_by_hop(headers);
-        let gone: Vec<HeaderName> =
-            headers.keys().filter(|name| !self.passes(name, unified, forward)).cloned().collect();
-        for name in gone {
-            headers.remove(name);
+        // Most lines go, so it costs less to carry the others over than to look each of them up to remove it.
+        let before = mem::replace(headers, HeaderMap::with_capacity(HEADERS));
+        let mut kept = None;
+        for (name, value) in before {
+            // Further lines of a name come without it.
+            if let Some(name) = name {
+                kept = self.passes(&name, unified, forward).then_some(name);
+            }
+            if let Some(name) = &kept {
+                headers.append(name.clone(), value);
+            }
         }
     }
 

@@ -86,9 +86,9 @@ fn served<'a>(method: &Method, route: &Route<'a>) -> Result<&'a str, Rejection> 
     let Some(rest) = route.rest().filter(|_| *method != Method::CONNECT && *method != Method::TRACE) else {
         return Err(Rejection::new(Kind::NotFound));
     };
-    match rest.split('/').nth(1) {
-        Some("prompts") => Err(not_served("Prompt templates are not served")),
-        Some("realtime") if route.is_unified() => Err(not_served("The realtime API is not served")),
+    match rest.as_bytes().split(|byte| *byte == b'/').nth(1) {
+        Some(b"prompts") => Err(not_served("Prompt templates are not served")),
+        Some(b"realtime") if route.is_unified() => Err(not_served("The realtime API is not served")),
         _ => Ok(rest),
     }
 }
