@@ -16,6 +16,15 @@ impl Metadata {
     /// Longest value, in characters (Unicode scalar values).
     pub const MAX_CHARS: usize = 128;
 
+    /// Reads the header: JSON in UTF-8, or else in ISO 8859-1, which is what browsers' and Node's `fetch` make of it.
+    #[must_use]
+    pub fn from_header(value: &http::HeaderValue) -> Self {
+        match std::str::from_utf8(value.as_bytes()) {
+            Ok(json) => Self::from_json(json.as_bytes()),
+            Err(_) => Self::from_json(value.as_bytes().iter().copied().map(char::from).collect::<String>().as_bytes()),
+        }
+    }
+
     /// Reads the header's JSON text.
     #[must_use]
     pub fn from_json(json: &[u8]) -> Self {

@@ -46,7 +46,9 @@ pub(super) fn read(headers: &HeaderMap) -> Result<(PortkeyHeaders, Vec<HeaderNam
 /// ASCII.
 fn readable(header: PortkeyHeader, name: &HeaderName, value: &HeaderValue) -> Result<HeaderValue, Rejection> {
     let fits = match header {
-        PortkeyHeader::Metadata | PortkeyHeader::Config | PortkeyHeader::VertexServiceAccountJson => {
+        // Labels never refuse a request: what can't be read of them is left out.
+        PortkeyHeader::Metadata => true,
+        PortkeyHeader::Config | PortkeyHeader::VertexServiceAccountJson => {
             std::str::from_utf8(value.as_bytes()).is_ok()
         }
         _ => value.as_bytes().iter().all(|byte| (b' '..=b'~').contains(byte)),
@@ -71,7 +73,7 @@ fn trace_id(headers: &HeaderMap, values: &[(PortkeyHeader, HeaderValue)]) -> Res
 
 fn metadata(headers: &HeaderMap, values: &[(PortkeyHeader, HeaderValue)]) -> Metadata {
     let own = values.iter().find(|(name, _)| *name == PortkeyHeader::Metadata);
-    let own = own.map(|(_, value)| Metadata::from_json(value.as_bytes())).unwrap_or_default();
+    let own = own.map(|(_, value)| Metadata::from_header(value)).unwrap_or_default();
     match headers.get(BAGGAGE).and_then(|value| value.to_str().ok()) {
         Some(baggage) => own.over(Metadata::from_baggage(baggage)),
         None => own,
@@ -180,6 +182,9 @@ mod tests {
     fn json_may_be_utf_8_and_nothing_else_may() {
         let mut headers = HeaderMap::new();
         headers.insert("x-portkey-metadata", HeaderValue::from_bytes("{\"_user\":\"é\"}".as_bytes()).expect("a value"));
+        assert_eq!(read(&headers).expect("headers").0.metadata().user(), Some("é"));
+        // Node's clients send one byte for it.
+        headers.insert("x-portkey-metadata", HeaderValue::from_bytes(b"{\"_user\":\"\xe9\"}").expect("a value"));
         assert_eq!(read(&headers).expect("headers").0.metadata().user(), Some("é"));
         headers.insert("x-portkey-aws-region", HeaderValue::from_bytes("é".as_bytes()).expect("a value"));
         assert!(read(&headers).is_err());
