@@ -93,7 +93,7 @@ fn forwarded(name: &str) -> Result<HeaderName, Rejection> {
 /// Portkey compares exactly: case counts, and so does a space before `;`.
 fn is_served_type(value: &HeaderValue) -> bool {
     let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    kind.is_empty() || kind == b"application/json" || kind == b"multipart/form-data" || kind.starts_with(b"audio")
+    value.is_empty() || kind == b"application/json" || kind == b"multipart/form-data" || kind.starts_with(b"audio")
 }
 
 fn refused(message: &'static str) -> Rejection {

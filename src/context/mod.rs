@@ -39,5 +39,5 @@ pub use metadata::Metadata;
 pub use principal::{Principal, Status};
 pub use provider::{ProviderId, ProviderRef};
 pub use route::Route;
-pub use target::{CredentialSource, HostOrigin, Placement, Target, TargetBuilder};
+pub use target::{CredentialSource, HostOrigin, Placement, ProviderHeader, Target, TargetBuilder};
 pub use trace::TraceId;

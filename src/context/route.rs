@@ -6,7 +6,16 @@ use http::Method;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route<'a> {
     rest: Option<&'a str>,
-    unified: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One question to a model, in the body.
+    Model,
+    /// Another unified operation: files, batches, …
+    Object,
+    Passthrough,
 }
 
 impl<'a> Route<'a> {
@@ -14,11 +23,11 @@ impl<'a> Route<'a> {
     #[must_use]
     pub fn of(method: &Method, path: &'a str) -> Self {
         let Some(rest) = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')) else {
-            return Self { rest: None, unified: false };
+            return Self { rest: None, kind: Kind::Passthrough };
         };
         match rest.strip_prefix("/proxy").filter(|rest| rest.starts_with('/')) {
-            Some(rest) => Self { rest: Some(rest), unified: false },
-            None => Self { rest: Some(rest), unified: is_unified(method, rest) },
+            Some(rest) => Self { rest: Some(rest), kind: Kind::Passthrough },
+            None => Self { rest: Some(rest), kind: kind(method, rest) },
         }
     }
 
@@ -32,7 +41,13 @@ impl<'a> Route<'a> {
     /// else below `/v1` passes through.
     #[must_use]
     pub fn is_unified(&self) -> bool {
-        self.unified
+        self.kind != Kind::Passthrough
+    }
+
+    /// Whether this is one question to a model, all of it in the body.
+    #[must_use]
+    pub fn asks_a_model(&self) -> bool {
+        self.kind == Kind::Model
     }
 
     /// Whether a key that is expired or exhausted may still be used here, so that results which were paid for can be
@@ -48,22 +63,25 @@ impl<'a> Route<'a> {
     }
 }
 
-fn is_unified(method: &Method, rest: &str) -> bool {
+fn kind(method: &Method, rest: &str) -> Kind {
     let mut parts = rest.as_bytes().split(|byte| *byte == b'/').skip(1);
     let (first, second, third) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
     let (fourth, more) = (parts.next(), parts.next().is_some());
     if fourth.is_some() {
-        return !more && (first, second, fourth) == (&b"fine_tuning"[..], Some(&b"jobs"[..]), Some(&b"cancel"[..]));
+        let cancel = (first, second, fourth) == (&b"fine_tuning"[..], Some(&b"jobs"[..]), Some(&b"cancel"[..]));
+        return if cancel && !more { Kind::Object } else { Kind::Passthrough };
     }
     let post = method == Method::POST;
     let get = method == Method::GET || method == Method::HEAD;
-    match (first, second, third) {
+    let unified = match (first, second, third) {
         (b"chat", Some(b"completions"), None)
         | (b"completions" | b"embeddings" | b"rerank" | b"messages", None, None)
         | (b"messages", Some(b"count_tokens"), None)
         | (b"images", Some(b"generations" | b"edits"), None)
-        | (b"audio", Some(b"speech" | b"transcriptions" | b"translations"), None) => post,
-        (b"responses", None, None) => post,
+        | (b"audio", Some(b"speech" | b"transcriptions" | b"translations"), None)
+        | (b"responses", None, None) => {
+            return if post { Kind::Model } else { Kind::Passthrough };
+        }
         (b"responses", Some(_), None) => get || method == Method::DELETE,
         (b"responses", Some(_), Some(b"input_items")) => get,
         (b"files", None, None) => get || post,
@@ -77,7 +95,8 @@ fn is_unified(method: &Method, rest: &str) -> bool {
         (b"prompts", Some(_), _) => post,
         (b"realtime", None, None) => get,
         _ => false,
-    }
+    };
+    if unified { Kind::Object } else { Kind::Passthrough }
 }
 
 #[cfg(test)]

@@ -54,6 +54,18 @@ pub enum Placement {
     None,
 }
 
+/// A header that a provider gets beside the credential.
+#[derive(Clone, Debug)]
+pub struct ProviderHeader {
+    /// Its name.
+    pub name: HeaderName,
+    /// Its value.
+    pub value: HeaderValue,
+    /// Whether it takes the place of a caller's own. A fixed default doesn't; a value that the config or a header of
+    /// Portkey's sets does.
+    pub replaces: bool,
+}
+
 /// One provider, its host and the credential for it.
 ///
 /// A stored credential can't be combined with a host that a caller named: [`TargetBuilder::build`] refuses.
@@ -70,7 +82,8 @@ pub struct TargetBuilder {
     origin: HostOrigin,
     placement: Placement,
     credential: Option<(Credential, CredentialSource)>,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Vec<ProviderHeader>,
+    credential_param: Option<&'static str>,
     forward: Vec<HeaderName>,
     unified: bool,
     timeout: Option<Duration>,
@@ -88,6 +101,7 @@ impl Target {
             placement: Placement::None,
             credential: None,
             headers: Vec::new(),
+            credential_param: None,
             forward: Vec::new(),
             unified: false,
             timeout: None,
@@ -136,11 +150,20 @@ impl Target {
         self.0.credential.as_ref().map(|(_, source)| *source)
     }
 
-    /// Further headers of the provider's. Where the name is `user-agent` or the request has none of that name, they
-    /// are set; a caller's own stays otherwise.
+    /// Further headers of the provider's.
     #[must_use]
-    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+    pub fn headers(&self) -> &[ProviderHeader] {
         &self.0.headers
+    }
+
+    /// The parameter of the query in which the provider takes credentials on some of its routes. A caller's own is taken
+    /// away on all of them.
+    #[must_use]
+    pub fn credential_param(&self) -> Option<&'static str> {
+        match self.0.placement {
+            Placement::Query { param } => Some(param),
+            _ => self.0.credential_param,
+        }
     }
 
     /// Headers of the caller's that go along although the route would not let them.
@@ -173,8 +196,15 @@ impl TargetBuilder {
 
     /// Adds a header of the provider's.
     #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+    pub fn header(mut self, header: ProviderHeader) -> Self {
+        self.headers.push(header);
+        self
+    }
+
+    /// Sets the parameter of the query in which the provider takes credentials on other routes.
+    #[must_use]
+    pub fn credential_param(mut self, param: Option<&'static str>) -> Self {
+        self.credential_param = param;
         self
     }
 

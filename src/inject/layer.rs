@@ -1,6 +1,6 @@
 use std::future::Ready;
 
-use http::{HeaderValue, Uri, header::USER_AGENT, request::Parts};
+use http::{HeaderName, HeaderValue, Uri, request::Parts};
 use tower_layer::Layer;
 
 use super::{query, strip::Forwarded};
@@ -61,15 +61,13 @@ impl<S, R: Clone> Layer<S> for InjectLayer<R> {
     }
 }
 
-/// Where the credential goes, made ready: writing it can't fail any more.
+/// What will be written, made ready: writing it can't fail any more.
 #[derive(Debug)]
-pub enum Injection {
-    /// No credential.
-    Nothing,
-    /// A header's value, sensitive.
-    Header(HeaderValue),
-    /// The URI with the credential in its query.
-    Uri(Uri),
+pub struct Injection {
+    /// The credential as a header, sensitive.
+    header: Option<(HeaderName, HeaderValue)>,
+    /// The URI, where its query has to change.
+    uri: Option<Uri>,
 }
 
 impl Guard for InjectGuard {
@@ -80,34 +78,35 @@ impl Guard for InjectGuard {
         let Some(target) = head.extensions.get::<Target>() else {
             return Decision::refuse(Rejection::misassembled("ResolveLayer"));
         };
-        let Some(credential) = target.credential() else {
-            return Decision::pass(Injection::Nothing);
+        let (header, in_query) = match (target.credential(), target.placement()) {
+            (Some(credential), Placement::Header { name, prefix }) => {
+                (Some((name.clone(), credential.header_value(prefix))), None)
+            }
+            (Some(credential), Placement::Query { .. }) => (None, Some(credential.expose())),
+            (_, Placement::None) | (None, _) => (None, None),
         };
-        Decision::Now(match target.placement() {
-            Placement::None => Ok(Injection::Nothing),
-            Placement::Header { prefix, .. } => Ok(Injection::Header(credential.header_value(prefix))),
-            Placement::Query { param } => query::set(&head.uri, param, credential.expose())
-                .map(Injection::Uri)
-                // The error could quote the URI, and with it the credential.
-                .map_err(|_| Rejection::new(Kind::Internal)),
-        })
+        let uri = match target.credential_param().filter(|_| in_query.is_some() || head.uri.query().is_some()) {
+            // The error could quote the URI, and with it the credential.
+            Some(param) => query::set(&head.uri, param, in_query).map(Some).map_err(|_| Rejection::new(Kind::Internal)),
+            None => Ok(None),
+        };
+        Decision::Now(uri.map(|uri| Injection { header, uri }))
     }
 
     fn admit(&self, head: &mut Parts, injection: Injection) {
         let Parts { headers, extensions, uri, .. } = head;
         let Some(target) = extensions.get::<Target>() else { return };
         self.forwarded.strip(headers, target.is_unified(), target.forward());
-        for (name, value) in target.headers() {
-            if *name == USER_AGENT || !headers.contains_key(name) {
-                headers.insert(name, value.clone());
+        for header in target.headers() {
+            if header.replaces || !headers.contains_key(&header.name) {
+                headers.insert(&header.name, header.value.clone());
             }
         }
-        match (injection, target.placement()) {
-            (Injection::Header(value), Placement::Header { name, .. }) => {
-                headers.insert(name, value);
-            }
-            (Injection::Uri(with_credential), _) => *uri = with_credential,
-            _ => {}
+        if let Some((name, value)) = injection.header {
+            headers.insert(name, value);
+        }
+        if let Some(changed) = injection.uri {
+            *uri = changed;
         }
     }
 }

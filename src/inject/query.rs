@@ -11,16 +11,22 @@ use zeroize::Zeroizing;
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// `uri` with the parameter `name` set to `value`, and every parameter of that name that the caller sent taken away.
-pub(super) fn set(uri: &Uri, name: &str, value: &str) -> Result<Uri, http::Error> {
+/// Without a value, they are only taken away.
+pub(super) fn set(uri: &Uri, name: &str, value: Option<&str>) -> Result<Uri, http::Error> {
     let kept = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !is_named(pair, name));
-    let mut text = Zeroizing::new(format!("{}?", uri.path()));
+    let mut text = Zeroizing::new(uri.path().to_owned());
+    let mut sign = '?';
     for pair in kept {
+        text.push(sign);
         text.push_str(pair);
-        text.push('&');
+        sign = '&';
     }
-    text.push_str(name);
-    text.push('=');
-    text.extend(utf8_percent_encode(value, VALUE));
+    if let Some(value) = value {
+        text.push(sign);
+        text.push_str(name);
+        text.push('=');
+        text.extend(utf8_percent_encode(value, VALUE));
+    }
     let target: Result<PathAndQuery, InvalidUri> = text.parse();
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(target?);
@@ -45,7 +51,9 @@ mod tests {
             ("https://h/p?keys=1&monkey=2", "https://h/p?keys=1&monkey=2&key=a%2Fb"),
         ] {
             let uri: Uri = uri.parse().expect("a URI");
-            assert_eq!(set(&uri, "key", "a/b").expect("a URI").to_string(), expected);
+            assert_eq!(set(&uri, "key", Some("a/b")).expect("a URI").to_string(), expected);
         }
+        let uri: Uri = "https://h/p?key=evil&a=1".parse().expect("a URI");
+        assert_eq!(set(&uri, "key", None).expect("a URI").to_string(), "https://h/p?a=1");
     }
 }

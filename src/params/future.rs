@@ -135,6 +135,9 @@ where
 }
 
 fn change(head: &Parts, body: &[u8]) -> Result<Bytes, Rejection> {
+    if body.is_empty() {
+        return Ok(Bytes::new());
+    }
     match head.extensions.get::<RequestConfig>().and_then(RequestConfig::params) {
         Some(params) => Ok(Bytes::from(apply(body, params)?)),
         None => Err(Rejection::misassembled("ConfigLayer")),

@@ -4,7 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
 use tower_service::Service;
 
@@ -39,7 +39,12 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let config = request.extensions().get::<RequestConfig>();
-        if config.and_then(RequestConfig::params).is_none() || !is_json(request.headers()) {
+        let without_body = matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE);
+        if config.and_then(RequestConfig::params).is_none()
+            || without_body
+            || request.body().is_end_stream()
+            || is_form(request.headers())
+        {
             return ParamsFuture::forwarded(self.inner.call(request.map(FullOr::inner)));
         }
         let (head, body) = request.into_parts();
@@ -60,10 +65,13 @@ pub(super) fn too_large(limit: usize) -> Rejection {
         .with_message(format!("Payload size exceeds the limit of {}MB", limit / (1024 * 1024)))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(kind) = headers.get(CONTENT_TYPE) else { return false };
-    let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
+/// Whether the body is a form, which has no members that a config could change. Every other body is read, whatever it
+/// says it is: a change that is left out without a word could be what keeps a caller to a model.
+fn is_form(headers: &HeaderMap) -> bool {
+    let Some(Ok(kind)) = headers.get(CONTENT_TYPE).map(HeaderValue::to_str) else { return false };
+    let mut parts = kind.split(';').map(str::trim);
+    let form = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("multipart/form-data"));
+    form && parts.any(|part| part.get(..9).is_some_and(|name| name.eq_ignore_ascii_case("boundary=")))
 }
 
 impl<S: Clone, R: Clone> Clone for ApplyParams<S, R> {

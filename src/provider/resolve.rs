@@ -40,20 +40,23 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     let row = catalog::row(provider)
         .ok_or_else(|| not_served(format!("The provider {} is not served", provider.as_str())))?;
 
-    // A config that names its provider stands alone: neither credential nor fields come from headers (wire contract
-    // 2.3). One that doesn't is filled up from them, and they win.
-    let own = config.object.as_deref().filter(|object| object.provider.is_some());
-    let field = |name: PortkeyHeader| match own {
-        Some(object) => object.field(name).and_then(|value| value.to_str().ok()),
-        None => portkey.text(name),
+    // A config that names its provider stands alone: neither credential nor fields come from headers. Beside one that
+    // doesn't, the headers of the provider's group count and its members don't (wire contract 2.3).
+    let object = config.object.as_deref();
+    let own = object.filter(|object| object.provider.is_some());
+    let of_object = |name| object.and_then(|object| object.field(name)).and_then(|value| value.to_str().ok());
+    let field = |name: PortkeyHeader| match object {
+        Some(_) if own.is_some() || !row.fields_in_headers() => of_object(name),
+        None if !row.fields_in_headers() && name != PortkeyHeader::MistralFimCompletion => None,
+        _ => portkey.text(name),
     };
     let (base, origin) = base(row, config, settings, &field)?;
-    let caller = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let caller = caller(head, &route)?;
     let plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
 
     let found = match own {
         Some(object) => object.api_key.clone(),
-        None => of_headers(&head.headers, &plan.placement),
+        None => of_headers(&head.headers, &plan.placement, row.placement()),
     };
     let mut parts = uri::Parts::default();
     parts.scheme = Some(plan.scheme.clone());
@@ -67,8 +70,11 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         .unified(route.is_unified())
         .forward(forward)
         .timeout(config.request_timeout);
-    for (name, value) in plan.headers {
-        target = target.header(name, value);
+    for header in plan.headers {
+        target = target.header(header);
+    }
+    if let Placement::Query { param } = row.placement() {
+        target = target.credential_param(Some(param));
     }
     target = match found {
         Some(credential) => {
@@ -81,6 +87,15 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     Ok((uri, target.build()?))
 }
 
+/// The path and query that go on. What a model is asked stands in the body: the query of such a request is dropped, as
+/// Portkey drops it, and with it what a caller may have put there by mistake.
+fn caller(head: &Parts, route: &Route<'_>) -> Result<PathAndQuery, Rejection> {
+    match head.uri.path_and_query() {
+        Some(caller) if caller.query().is_none() || !route.asks_a_model() => Ok(caller.clone()),
+        _ => PathAndQuery::try_from(head.uri.path()).map_err(|error| Rejection::new(Kind::Internal).with_source(error)),
+    }
+}
+
 /// The path below `/v1`, where this version serves it.
 fn served<'a>(method: &Method, route: &Route<'a>) -> Result<&'a str, Rejection> {
     let Some(rest) = route.rest().filter(|_| *method != Method::CONNECT && *method != Method::TRACE) else {
@@ -88,7 +103,7 @@ fn served<'a>(method: &Method, route: &Route<'a>) -> Result<&'a str, Rejection> 
     };
     match rest.as_bytes().split(|byte| *byte == b'/').nth(1) {
         Some(b"prompts") => Err(not_served("Prompt templates are not served")),
-        Some(b"realtime") if route.is_unified() => Err(not_served("The realtime API is not served")),
+        Some(b"realtime") if *method == Method::GET => Err(not_served("The realtime API is not served")),
         _ => Ok(rest),
     }
 }
@@ -139,17 +154,17 @@ fn base<'f>(
 }
 
 /// The credential of a request whose config names no provider: `authorization`, else the header in which the provider
-/// itself takes its keys.
-fn of_headers(headers: &HeaderMap, placement: &Placement) -> Option<Credential> {
+/// itself takes its keys, on this route or on its own ones.
+fn of_headers(headers: &HeaderMap, here: &Placement, native: &Placement) -> Option<Credential> {
     if let Some(value) = headers.get(AUTHORIZATION) {
         return Credential::from_authorization(value);
     }
-    let own = match placement {
+    let own = |placement: &Placement| match placement {
         Placement::Header { name, .. } => headers.get(name),
         Placement::Query { .. } => headers.get(GOOGLE_API_KEY),
         Placement::None => None,
     };
-    own.and_then(Credential::from_raw)
+    own(here).or_else(|| own(native)).and_then(Credential::from_raw)
 }
 
 /// `Token x` for a provider whose header reads `Token x`: the scheme is not doubled.

@@ -155,6 +155,7 @@ impl<'a> Check<'a> {
         for field in fields {
             let at = at.name(field.name);
             match members.iter().find(|(name, _)| name.as_ref() == field.name) {
+                Some((_, Json::Null)) if field.nullable => {}
                 Some((_, value)) => typed &= self.value(value, &field.rule, &at),
                 None if field.required => {
                     self.schema.add(&at, "Required");
@@ -169,7 +170,7 @@ impl<'a> Check<'a> {
                 continue;
             }
             if headers && PortkeyHeader::from_field(name).is_some() {
-                typed &= self.value(value, &Rule::Header, &at);
+                typed &= matches!(value, Json::Null) || self.value(value, &Rule::Header, &at);
                 continue;
             }
             if let Some(right) = spelling::alike(name, fields, headers) {

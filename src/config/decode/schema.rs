@@ -46,14 +46,22 @@ pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) rule: Rule,
     pub(super) required: bool,
+    /// Whether `null` counts as absent.
+    pub(super) nullable: bool,
 }
 
 const fn may(name: &'static str, rule: Rule) -> Field {
-    Field { name, rule, required: false }
+    Field { name, rule, required: false, nullable: false }
 }
 
 const fn must(name: &'static str, rule: Rule) -> Field {
-    Field { name, rule, required: true }
+    Field { name, rule, required: true, nullable: false }
+}
+
+/// A member that only Portkey's documentation types. Its validator lets `null` pass, and programs that write configs
+/// from objects leave it behind.
+const fn documented(name: &'static str, rule: Rule) -> Field {
+    Field { name, rule, required: false, nullable: true }
 }
 
 /// A whole number from 0.
@@ -92,22 +100,21 @@ pub(super) const CONFIG: &[Field] = &[
     may("azure_model_name", Header),
     may("azure_auth_mode", Header),
     may("strict_open_ai_compliance", Flag),
-    // Below: what only Portkey's documentation types.
-    may("name", Text),
-    may("virtual_key", Text),
-    may("cb_config", Fields(BREAKER)),
-    may("override_params", Free),
-    may("default_params", Free),
-    may("drop_params", TEXTS),
-    may("passthrough", Flag),
-    may("prompt_id", Text),
-    may("fetch_integrated_models", Flag),
-    may("deployments", List(&Fields(DEPLOYMENT))),
-    may("azure_deployment_type", Choice("azure_deployment_type", &["serverless", "managed"])),
-    may("azure_api_version", Header),
-    may("mistral_fim_completion", Scalar),
-    may("vertex_skip_ptu_cost_attribution", Scalar),
-    may("fireworks_file_length", Scalar),
+    documented("name", Text),
+    documented("virtual_key", Text),
+    documented("cb_config", Fields(BREAKER)),
+    documented("override_params", Free),
+    documented("default_params", Free),
+    documented("drop_params", TEXTS),
+    documented("passthrough", Flag),
+    documented("prompt_id", Text),
+    documented("fetch_integrated_models", Flag),
+    documented("deployments", List(&Fields(DEPLOYMENT))),
+    documented("azure_deployment_type", Choice("azure_deployment_type", &["serverless", "managed"])),
+    documented("azure_api_version", Header),
+    documented("mistral_fim_completion", Scalar),
+    documented("vertex_skip_ptu_cost_attribution", Scalar),
+    documented("fireworks_file_length", Scalar),
 ];
 
 const STRATEGY: &[Field] = &[

@@ -86,6 +86,16 @@ impl Row {
         self.spec.base_url_field
     }
 
+    /// Where the credential goes on the provider's own routes.
+    pub(crate) fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
+    /// Whether the fields are read from headers, too.
+    pub(crate) fn fields_in_headers(&self) -> bool {
+        self.spec.fields_in_headers
+    }
+
     /// Headers of the caller's that go along as they are, whatever the route lets through.
     pub(crate) fn passes(&self) -> impl Iterator<Item = HeaderName> + use<> {
         self.spec.passes.iter().map(|name| HeaderName::from_static(name))

@@ -1,8 +1,8 @@
 //! From a row and a request to a URL, a place for the credential, and headers.
 
 use http::{
-    HeaderName, HeaderValue, Method,
-    header::CONTENT_TYPE,
+    HeaderValue, Method,
+    header::{CONTENT_TYPE, USER_AGENT},
     uri::{Authority, PathAndQuery, Scheme},
 };
 
@@ -12,7 +12,7 @@ use super::{
     spec::{At, OPENAI},
 };
 use crate::{
-    context::Placement,
+    context::{Placement, ProviderHeader},
     header::PortkeyHeader,
     host::CustomHost,
     provider::template::refuse,
@@ -31,7 +31,7 @@ pub(crate) struct Plan {
     /// Where the credential goes on this route.
     pub(crate) placement: Placement,
     /// Further headers of the provider's.
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) headers: Vec<ProviderHeader>,
 }
 
 /// Plans a request for the provider of `row`.
@@ -54,13 +54,15 @@ pub(crate) fn plan<'f>(
 ) -> Result<Plan, Rejection> {
     let field = |header| field(header).filter(|value| !value.is_empty());
     let way = way(row, method, rest, field)?;
+    let once = |base: &str, tail| if row.spec.collapses_v1 { without_second_v1(base, tail) } else { tail };
     let (scheme, authority, path_and_query) = match (base, way.base) {
         (Some(host), _) => {
-            let path = join(caller, [host.path(), way.head, way.tail], host.query())?;
+            let tail = once(host.path(), way.tail);
+            let path = join(caller, [host.path(), way.head, tail], host.query())?;
             (host.scheme().clone(), host.authority().clone(), path)
         }
         (None, Base::Fixed(scheme, authority, path)) => {
-            (scheme.clone(), authority.clone(), join(caller, [path, way.head, way.tail], None)?)
+            (scheme.clone(), authority.clone(), join(caller, [path, way.head, once(path, way.tail)], None)?)
         }
         (None, Base::Template(template)) => {
             let path = join(caller, [&template.path(field)?, way.head, way.tail], None)?;
@@ -71,6 +73,12 @@ pub(crate) fn plan<'f>(
     };
     let headers = headers(row, method, field)?;
     Ok(Plan { scheme, authority, path_and_query, placement: way.placement.clone(), headers })
+}
+
+/// Clients that were given a base with `/v1` in it write that segment twice.
+fn without_second_v1<'a>(base: &str, tail: &'a str) -> &'a str {
+    let rest = tail.strip_prefix("/v1").filter(|rest| rest.starts_with('/') && base.ends_with("/v1"));
+    rest.unwrap_or(tail)
 }
 
 /// A base and what is appended to it.
@@ -176,7 +184,7 @@ fn headers<'f>(
     row: &Row,
     method: &Method,
     field: impl Fn(PortkeyHeader) -> Option<&'f str>,
-) -> Result<Vec<(HeaderName, HeaderValue)>, Rejection> {
+) -> Result<Vec<ProviderHeader>, Rejection> {
     let mut headers = Vec::new();
     let bodiless = matches!(*method, Method::GET | Method::HEAD | Method::DELETE);
     for header in row.headers.iter().filter(|header| !bodiless || header.name != CONTENT_TYPE) {
@@ -187,7 +195,9 @@ fn headers<'f>(
             ),
             None => header.value.clone(),
         };
-        headers.extend(value.map(|value| (header.name.clone(), value)));
+        // The one default that stands in for a caller's own: what says who calls is the gateway.
+        let replaces = given.is_some() || header.name == USER_AGENT;
+        headers.extend(value.map(|value| ProviderHeader { name: header.name.clone(), value, replaces }));
     }
     Ok(headers)
 }

@@ -27,8 +27,7 @@ pub(super) static SPECS: &[Spec] = &[
             Extra { value: Some("messages-2023-12-15"), ..from("anthropic-beta", AnthropicBeta) },
         ],
         compat: Some(Compat { base: "https://api.anthropic.com/v1", paths: &[CHAT, "/models"], auth: BEARER }),
-        // Clients that were given a base with `/v1` in it write that segment twice.
-        branches: &[Branch { at: At::Under("/v1"), to: "", base: None, flag: None }],
+        collapses_v1: true,
         native_only: &[(At::Post(COMPLETIONS), "/complete")],
         ..bearer("anthropic", "https://api.anthropic.com/v1", "")
     },
@@ -63,6 +62,7 @@ pub(super) static SPECS: &[Spec] = &[
             base: None,
             flag: Some(MistralFimCompletion),
         }],
+        fields_in_headers: false,
         ..bearer("mistral-ai", "https://api.mistral.ai/v1", "")
     },
     Spec {
@@ -162,6 +162,7 @@ pub(super) static SPECS: &[Spec] = &[
     },
     Spec {
         headers: &[from("deepbricks-organization", OpenAiOrganization), from("deepbricks-project", OpenAiProject)],
+        fields_in_headers: false,
         ..bearer("deepbricks", "https://api.deepbricks.ai/v1", "")
     },
     Spec {

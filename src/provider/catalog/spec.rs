@@ -34,6 +34,11 @@ pub(super) struct Spec {
     pub(super) speaks_openai: bool,
     /// Headers of the caller's that are credentials of this provider's, and go along as they are.
     pub(super) passes: &'static [&'static str],
+    /// Whether a second `/v1` behind a base that ends in one is dropped.
+    pub(super) collapses_v1: bool,
+    /// Whether Portkey reads the row's fields from headers, beside the config. Where a config names no provider, such
+    /// headers count, and the config's own members don't (wire contract 2.3).
+    pub(super) fields_in_headers: bool,
     /// The field in which a caller may name a base URL, beside the custom host. The paths below it begin with `/v1`.
     pub(super) base_url_field: Option<PortkeyHeader>,
 }
@@ -163,6 +168,8 @@ pub(super) const fn bearer(id: &'static str, base: &'static str, prefix: &'stati
         native_only: &[],
         speaks_openai: true,
         passes: &[],
+        collapses_v1: false,
+        fields_in_headers: true,
         base_url_field: None,
     }
 }

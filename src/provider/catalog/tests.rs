@@ -1,11 +1,11 @@
 //! Facts of the catalog that hold without any file.
 
-use http::{HeaderName, Method, uri::PathAndQuery};
+use http::{Method, uri::PathAndQuery};
 use proptest::prelude::*;
 
 use super::{Base, Row, plan, plan::Plan, row, rows::SPECS};
 use crate::{
-    context::{Placement, ProviderId},
+    context::{Placement, ProviderHeader, ProviderId},
     header::PortkeyHeader,
     host::CustomHost,
     rejection::{Kind, Rejection},
@@ -228,7 +228,9 @@ fn another_base_replaces_the_base_and_nothing_after_it() {
         ("triton", "/generate", "http://h:8000/v2/models/m", "http://h:8000/v2/models/m/generate"),
         ("modal", "/chat/completions", "https://me--llm.modal.run/v1", "https://me--llm.modal.run/v1/chat/completions"),
         ("qdrant", "/collections", "https://q.example:6333", "https://q.example:6333/collections"),
-        ("anthropic", "/v1", "https://proxy.example", "https://proxy.example/"),
+        // The second `/v1` goes where the base ends in the first.
+        ("anthropic", "/v1/messages", "https://proxy.example", "https://proxy.example/v1/messages"),
+        ("anthropic", "/v1/messages", "https://proxy.example/v1", "https://proxy.example/v1/messages"),
         // A base's own query stands before the caller's.
         ("openai", "/models", "https://h.example/v1?t=1", "https://h.example/v1/models?t=1"),
         ("openai", "/models?", "https://h.example/v1?t=1", "https://h.example/v1/models?t=1"),
@@ -315,7 +317,7 @@ fn further_headers() {
     use PortkeyHeader::{AnthropicBeta, OpenAiOrganization};
     let sent = |id: &str, method: Method, fields: &[(PortkeyHeader, &str)]| -> Vec<(String, String)> {
         let plan = planned(id, &method, "/x", fields, Some("https://h.example")).expect("a plan");
-        let text = |(name, value): &(HeaderName, http::HeaderValue)| {
+        let text = |ProviderHeader { name, value, .. }: &ProviderHeader| {
             (name.as_str().to_owned(), value.to_str().expect("ASCII").to_owned())
         };
         plan.headers.iter().map(text).collect()

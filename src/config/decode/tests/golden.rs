@@ -147,7 +147,7 @@ fn types_and_values() {
         ),
         (r#""cb_config":{"failure_threshold":1}"#, "cb_config,cooldown_interval", "Required"),
         (r#""override_params":[]"#, "override_params", "Expected object, received array"),
-        (r#""default_params":null"#, "default_params", "Expected object, received null"),
+        (r#""default_params":5"#, "default_params", "Expected object, received number"),
         (r#""drop_params":["a",1]"#, "drop_params,1", "Expected string, received number"),
         (r#""passthrough":1"#, "passthrough", "Expected boolean, received number"),
         (r#""deployments":[{"deployment_id":"d","api_version":"v"}]"#, "deployments,0,alias", "Required"),

@@ -1,0 +1,19 @@
+//! Every layer by one request at a time: what the caller is answered, and what the service below sees.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // Helpers are tests, too.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod attacks;
+mod auth;
+mod config;
+mod extract;
+mod headers;
+mod inject;
+mod params;
+mod rescue;
+mod resolve;
+mod scope;
+mod stack;
+mod standing;
