@@ -6,8 +6,8 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-        TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
     },
 };
 
@@ -116,6 +116,10 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // RFC 9112, section 6.3: the coding frames the message, so the length beside it is wrong.
+        headers.remove(CONTENT_LENGTH);
+    }
     for name in &HOP_BY_HOP {
         headers.remove(name);
     }
@@ -126,6 +130,31 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
     }
+}
+
+/// Whether a caller's header of this name never reaches a provider, whatever a route or a list lets through: credentials,
+/// Portkey's own, a connection's, a signature's, framing and routing, and what cloud metadata services and method
+/// overrides read. `_` counts as `-`, because some servers read it so.
+#[must_use]
+pub fn never_forwarded(name: &HeaderName) -> bool {
+    if memchr::memchr(b'_', name.as_str().as_bytes()).is_some() {
+        let spelled = name.as_str().replace('_', "-");
+        return HeaderName::try_from(spelled).is_ok_and(|name| never_forwarded(&name));
+    }
+    let text = name.as_str();
+    [HOST, CONTENT_LENGTH, EXPECT].contains(name)
+        || is_secret(name)
+        || (is_hop_by_hop(name) && *name != TE)
+        || [PREFIX, "x-amz-", "x-aws-ec2-metadata-token"].iter().any(|front| text.starts_with(front))
+        || matches!(
+            text,
+            "metadata"
+                | "metadata-flavor"
+                | "x-google-metadata-request"
+                | "x-http-method-override"
+                | "x-original-url"
+                | "x-rewrite-url"
+        )
 }
 
 /// Whether a name belongs to one connection.

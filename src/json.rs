@@ -4,9 +4,12 @@ use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+
+/// More members than anybody's object has.
+const MOST_MEMBERS: usize = 4096;
 
 /// The members of an object in their order, each value as it is written.
 #[derive(Default)]
@@ -46,6 +49,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
                 while let Some((Name(name), value)) = map.next_entry()? {
+                    if members.len() == MOST_MEMBERS {
+                        return Err(A::Error::custom("too many members"));
+                    }
                     members.push((name, value));
                 }
                 Ok(Members(members))

@@ -11,7 +11,7 @@ use super::{
     validate::Validate,
 };
 use crate::{
-    context::{Credential, Principal, Route},
+    context::{Credential, PortkeyHeaders, Principal, Route},
     guard::{Decision, Guard, GuardLayer, GuardService},
     rejection::{Kind, PortkeyJson, Rejection},
 };
@@ -76,8 +76,10 @@ impl<V: Validate> Guard for AuthGuard<V> {
     type Future = AuthFuture<V::Future>;
 
     fn decide(&self, head: &Parts) -> Decision<Self::Grant, Self::Future> {
-        let Some(credential) = location::find(&head.headers) else {
-            return Decision::refuse(Rejection::new(Kind::MissingKey));
+        let credential = match location::find(&head.headers) {
+            Ok(Some(credential)) => credential,
+            Ok(None) => return Decision::refuse(Rejection::new(Kind::MissingKey)),
+            Err(refused) => return Decision::refuse(refused),
         };
         let spared = || Route::of(&head.method, head.uri.path()).spares_lapsed_keys(&head.method);
         match self.validator.validate(&credential) {
@@ -88,6 +90,9 @@ impl<V: Validate> Guard for AuthGuard<V> {
 
     fn admit(&self, head: &mut Parts, caller: Self::Grant) {
         location::remove(&mut head.headers, &caller.credential);
+        if let Some(portkey) = head.extensions.get_mut::<PortkeyHeaders>() {
+            portkey.consume(caller.credential);
+        }
         head.extensions.insert(caller.principal);
     }
 }

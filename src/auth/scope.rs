@@ -6,7 +6,7 @@ use http::{Method, request::Parts};
 use tower_layer::Layer;
 
 use crate::{
-    context::Principal,
+    context::{Principal, Route},
     guard::{Decision, Guard, GuardLayer, GuardService},
     rejection::{Kind, PortkeyJson, Rejection},
 };
@@ -105,7 +105,8 @@ impl Guard for ScopeGuard {
 fn of_route(method: &Method, path: &str) -> &'static [&'static str] {
     let read = method == Method::GET || method == Method::HEAD;
     let write = method == Method::POST || method == Method::PUT;
-    let mut parts = path.strip_prefix("/v1/").unwrap_or_default().split('/');
+    // The path that will be sent: `/v1/proxy/logs` is `/v1/logs`.
+    let mut parts = Route::of(method, path).rest().unwrap_or_default().split('/').skip(1);
     match (parts.next().unwrap_or_default(), parts.next(), parts.next(), parts.next()) {
         ("models", None, ..) if read => &["completions.write", "models.list", "virtual_keys.list"],
         ("prompts", Some(_), Some("render"), None) if method == Method::POST => &["prompts.render"],
@@ -135,6 +136,7 @@ mod tests {
             (Method::GET, "/v1/logs/1", "logs.read"),
             (Method::POST, "/v1/feedback", "logs.write"),
             (Method::PUT, "/v1/feedback/1", "logs.write"),
+            (Method::POST, "/v1/proxy/logs/exports/1", "logs.export"),
             (Method::GET, "/", "completions.write"),
         ] {
             assert_eq!(of_route(&method, path)[0], first, "{method} {path}");

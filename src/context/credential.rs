@@ -42,11 +42,20 @@ impl Credential {
         self.line.to_str().map_or("", |line| line[self.start..].trim_ascii_end())
     }
 
-    /// This credential without the scheme `scheme` (any case) in front of it, if it has one.
+    /// This credential without the scheme `scheme` (any case) in front of it, if it has one. `None` where nothing else
+    /// is left.
     #[must_use]
-    pub fn without_scheme(self, scheme: &str) -> Self {
+    pub fn without_scheme(self, scheme: &str) -> Option<Self> {
         let start = self.start + scheme_length(&self.line.as_bytes()[self.start..], scheme.as_bytes());
-        Self { line: self.line, start }
+        let stripped = Self { line: self.line, start };
+        (!stripped.expose().is_empty()).then_some(stripped)
+    }
+
+    /// Whether `text` has this credential in it. Texts of fewer than 8 bytes are no secrets, and not looked for.
+    #[must_use]
+    pub fn is_repeated_by(&self, text: &[u8]) -> bool {
+        let secret = self.expose().as_bytes();
+        secret.len() >= 8 && text.len() >= secret.len() && memchr::memmem::find(text, secret).is_some()
     }
 
     /// `prefix` and the text as a sensitive header value. Where the caller's header already reads like that, its
@@ -130,6 +139,9 @@ mod tests {
         assert_eq!(format!("{found:?}"), "Credential");
 
         let raw = Credential::from_raw(&HeaderValue::from_static("token  abc")).expect("a credential");
-        assert_eq!(raw.without_scheme("Token").header_value("Token "), "Token abc");
+        assert!(raw.is_repeated_by(b"x=token  abc;") && !raw.is_repeated_by(b"token abc"));
+        assert_eq!(raw.without_scheme("Token").expect("text is left").header_value("Token "), "Token abc");
+        let scheme_only = Credential::from_raw(&HeaderValue::from_static("Token ")).expect("a credential");
+        assert!(scheme_only.without_scheme("token").is_none());
     }
 }

@@ -5,26 +5,28 @@ use std::{fmt, time::Duration};
 use http::HeaderValue;
 
 use crate::{
-    context::{Metadata, ProviderRef, TraceId},
+    context::{Credential, Metadata, ProviderRef, TraceId},
     header::PortkeyHeader,
 };
 
 /// Every header of Portkey's that a request carries, with the trace id and the metadata.
 ///
-/// Values are the request's own, shared, not copied. Names that Portkey doesn't know and internal names are not here.
+/// Values are the request's own, shared, not copied. Names that Portkey doesn't know, internal names and the gateway key
+/// are not here.
 /// Debug shows the names only.
 #[derive(Clone)]
 pub struct PortkeyHeaders {
     values: Vec<(PortkeyHeader, HeaderValue)>,
     trace_id: TraceId,
     metadata: Metadata,
+    consumed: Option<Credential>,
 }
 
 impl PortkeyHeaders {
     /// The headers as they were found, at most one value each.
     #[must_use]
     pub fn new(values: Vec<(PortkeyHeader, HeaderValue)>, trace_id: TraceId, metadata: Metadata) -> Self {
-        Self { values, trace_id, metadata }
+        Self { values, trace_id, metadata, consumed: None }
     }
 
     /// The value of a header, where it is there and not empty. Portkey takes an empty value for an absent one.
@@ -37,6 +39,17 @@ impl PortkeyHeaders {
     #[must_use]
     pub fn text(&self, header: PortkeyHeader) -> Option<&str> {
         std::str::from_utf8(self.value(header)?.as_bytes()).ok()
+    }
+
+    /// The credential that let the caller in, once authentication has taken it off the request: what must not go on
+    /// under any other name either.
+    #[must_use]
+    pub fn consumed(&self) -> Option<&Credential> {
+        self.consumed.as_ref()
+    }
+
+    pub(crate) fn consume(&mut self, credential: Credential) {
+        self.consumed = Some(credential);
     }
 
     /// The request's name.

@@ -51,13 +51,14 @@ impl<'a> Route<'a> {
     }
 
     /// Whether a key that is expired or exhausted may still be used here, so that results which were paid for can be
-    /// fetched (Portkey: `GET` of batches, files and fine-tuning jobs, and everything below `/v1/logs/`).
+    /// fetched: `GET` of batches, files, fine-tuning jobs and of what lies below logs.
     #[must_use]
     pub fn spares_lapsed_keys(&self, method: &Method) -> bool {
-        let first = self.rest.and_then(|rest| rest.as_bytes().split(|byte| *byte == b'/').nth(1));
-        match first {
-            Some(b"batches" | b"files" | b"fine_tuning") => method == Method::GET,
-            Some(b"logs") => true,
+        let mut parts = self.rest.unwrap_or_default().as_bytes().split(|byte| *byte == b'/').skip(1);
+        let reads = *method == Method::GET || *method == Method::HEAD;
+        match parts.next() {
+            Some(b"batches" | b"files" | b"fine_tuning") => reads,
+            Some(b"logs") => reads && parts.next().is_some(),
             _ => false,
         }
     }

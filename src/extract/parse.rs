@@ -25,7 +25,11 @@ pub(super) fn read(headers: &HeaderMap) -> Result<(PortkeyHeaders, Vec<HeaderNam
             if INTERNAL.contains(&suffix) {
                 internal.push(name.clone());
             } else if let Some(header) = PortkeyHeader::from_suffix(suffix) {
-                values.push((header, readable(header, name, value)?));
+                let value = readable(header, name, value)?;
+                // The gateway key is for authentication, which takes it off the request.
+                if header != PortkeyHeader::ApiKey {
+                    values.push((header, value));
+                }
             } else if memchr(b'_', suffix.as_bytes()).is_some() {
                 not_a_lookalike(name)?;
             }

@@ -11,16 +11,19 @@ use crate::{
     rejection::{Kind, Rejection},
 };
 
-/// A failed exchange. For hosts that a caller named, every failure to connect has one status and one text, so that the
-/// gateway can't be used to find out what listens where.
+/// A failed exchange. For hosts that a caller named, every failure has one status and one text, so that the gateway
+/// can't be used to find out what listens where.
 pub(super) fn failed(error: legacy::Error, origin: HostOrigin) -> Rejection {
+    let of_caller = matches!(origin, HostOrigin::Caller | HostOrigin::TrustedCaller);
     let of_caller = matches!(origin, HostOrigin::Caller | HostOrigin::TrustedCaller);
     let rejection = if caused_by(&error, <dyn Error>::is::<LengthLimitError>) {
         // A layer in front counts the body while it streams (`http_body_util::Limited`).
         Rejection::new(Kind::PayloadTooLarge)
+    } else if of_caller {
+        Rejection::new(Kind::BadGateway)
     } else if !error.is_connect() {
         Rejection::new(Kind::BadGateway).with_message("The provider broke off before it answered")
-    } else if caused_by(&error, |cause| matches!(cause.downcast_ref(), Some(EgressError::Timeout))) && !of_caller {
+    } else if caused_by(&error, |cause| matches!(cause.downcast_ref(), Some(EgressError::Timeout))) {
         Rejection::new(Kind::GatewayTimeout).with_message("Connecting to the provider took too long")
     } else {
         Rejection::new(Kind::BadGateway)

@@ -5,7 +5,7 @@ use tower_layer::Layer;
 
 use super::{query, strip::Forwarded};
 use crate::{
-    context::{Placement, Target},
+    context::{Placement, PortkeyHeaders, Target},
     guard::{Decision, Guard, GuardLayer, GuardService},
     rejection::{Kind, PortkeyJson, Rejection},
 };
@@ -96,7 +96,8 @@ impl Guard for InjectGuard {
     fn admit(&self, head: &mut Parts, injection: Injection) {
         let Parts { headers, extensions, uri, .. } = head;
         let Some(target) = extensions.get::<Target>() else { return };
-        self.forwarded.strip(headers, target.is_unified(), target.forward());
+        let consumed = extensions.get::<PortkeyHeaders>().and_then(PortkeyHeaders::consumed);
+        self.forwarded.strip(headers, target.is_unified(), target.forward(), consumed);
         for header in target.headers() {
             if header.replaces || !headers.contains_key(&header.name) {
                 headers.insert(&header.name, header.value.clone());

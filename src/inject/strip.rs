@@ -4,19 +4,18 @@ use std::mem;
 
 use http::{
     HeaderMap, HeaderName,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, FORWARDED, HOST, TE, TRAILER,
-        USER_AGENT,
-    },
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, FORWARDED, TE, TRAILER, USER_AGENT},
 };
 
-use crate::header::{self, PREFIX, TRACEPARENT};
+use crate::{
+    context::Credential,
+    header::{self, TRACEPARENT},
+};
 
 /// Room for what usually passes, the provider's own headers, and those that the client adds.
 const HEADERS: usize = 12;
 
-/// The policy for the caller's headers. Below it lies a list that nobody can lift: credentials, `x-portkey-*`,
-/// `x-amz-*`, hop-by-hop names, `host`, `content-length`, `expect` and what cloud metadata services ask for never pass.
+/// The policy for the caller's headers. Below it lies a list that nobody can lift: [`header::never_forwarded`].
 #[derive(Clone, Debug)]
 pub struct Forwarded {
     unified: Vec<HeaderName>,
@@ -28,7 +27,7 @@ pub struct Forwarded {
 impl Forwarded {
     /// On unified routes: `accept`, `accept-encoding`, `content-type`, `content-encoding`, `user-agent`,
     /// `idempotency-key`, `traceparent`, `tracestate`, `trailer`, and names that begin with `openai-` or `anthropic-`.
-    /// On routes that pass through: everything but `forwarded` and `x-forwarded-*`.
+    /// On routes that pass through: everything but `forwarded`, `x-forwarded-*` and `x-real-ip`.
     #[must_use]
     pub fn portkey() -> Self {
         let named = HeaderName::from_static;
@@ -37,7 +36,7 @@ impl Forwarded {
         Self {
             unified: standard.into_iter().chain(more).collect(),
             unified_prefixes: vec!["openai-", "anthropic-"],
-            denied: vec![FORWARDED],
+            denied: vec![FORWARDED, named("x-real-ip")],
             denied_prefixes: vec!["x-forwarded-"],
         }
     }
@@ -59,7 +58,14 @@ impl Forwarded {
     }
 
     /// Takes away what may not reach the provider. `forward` names headers that the caller asked to be forwarded.
-    pub(super) fn strip(&self, headers: &mut HeaderMap, unified: bool, forward: &[HeaderName]) {
+    /// A value that repeats `consumed`, the credential that let the caller in, goes under any name.
+    pub(super) fn strip(
+        &self,
+        headers: &mut HeaderMap,
+        unified: bool,
+        forward: &[HeaderName],
+        consumed: Option<&Credential>,
+    ) {
         header::strip_hop_by_hop(headers);
         // Most lines go, so it costs less to carry the others over than to look each of them up to remove it.
         let before = mem::replace(headers, HeaderMap::with_capacity(HEADERS));
@@ -69,14 +75,15 @@ impl Forwarded {
             if let Some(name) = name {
                 kept = self.passes(&name, unified, forward).then_some(name);
             }
-            if let Some(name) = &kept {
+            let repeats = consumed.is_some_and(|consumed| consumed.is_repeated_by(value.as_bytes()));
+            if let Some(name) = kept.as_ref().filter(|_| !repeats) {
                 headers.append(name.clone(), value);
             }
         }
     }
 
     fn passes(&self, name: &HeaderName, unified: bool, forward: &[HeaderName]) -> bool {
-        if never_passes(name) {
+        if header::never_forwarded(name) {
             return false;
         }
         if forward.contains(name) {
@@ -89,17 +96,6 @@ impl Forwarded {
             !self.denied.contains(name) && (!begins(&self.denied_prefixes) || self.unified.contains(name))
         }
     }
-}
-
-/// The body frames itself anew on the way out, so its length is not copied by hand; the host is the target's.
-fn never_passes(name: &HeaderName) -> bool {
-    let text = name.as_str();
-    *name == HOST
-        || *name == CONTENT_LENGTH
-        || *name == EXPECT
-        || header::is_secret(name)
-        || [PREFIX, "x-amz-", "x-aws-ec2-metadata-token"].iter().any(|prefix| text.starts_with(prefix))
-        || matches!(text, "metadata-flavor" | "x-google-metadata-request")
 }
 
 impl Default for Forwarded {
@@ -146,7 +142,7 @@ mod tests {
     fn left(names: &[&'static str], unified: bool, forward: &[HeaderName]) -> Vec<String> {
         let mut headers: HeaderMap =
             names.iter().map(|name| (HeaderName::from_static(name), HeaderValue::from_static("1"))).collect();
-        Forwarded::portkey().strip(&mut headers, unified, forward);
+        Forwarded::portkey().strip(&mut headers, unified, forward, None);
         let mut left: Vec<_> = headers.keys().map(ToString::to_string).collect();
         left.sort_unstable();
         left
@@ -176,9 +172,9 @@ mod tests {
             for name in &names {
                 headers.insert(HeaderName::from_bytes(name.as_bytes()).expect("a name"), HeaderValue::from_static("1"));
             }
-            Forwarded::portkey().strip(&mut headers, unified, &[]);
+            Forwarded::portkey().strip(&mut headers, unified, &[], None);
             let once = headers.clone();
-            Forwarded::portkey().strip(&mut headers, unified, &[]);
+            Forwarded::portkey().strip(&mut headers, unified, &[], None);
             prop_assert_eq!(once, headers);
         }
     }

@@ -1,6 +1,9 @@
 //! Changes to the members of a JSON body.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet, hash_map::Entry},
+};
 
 use serde_json::value::RawValue;
 
@@ -28,19 +31,26 @@ pub(crate) fn apply(body: &[u8], params: &Params) -> Result<Vec<u8>, ParamsError
     if duplicate(&members).is_some() {
         return Err(ParamsError::Duplicate);
     }
-    let place = |members: &[(Cow<'_, str>, &RawValue)], name: &str| members.iter().position(|(known, _)| known == name);
+    // By name, because caller and config decide how many there are of either.
+    let mut places: HashMap<Cow<'_, str>, usize> =
+        members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
     for (name, value) in &params.default {
-        if place(&members, name).is_none() {
+        if let Entry::Vacant(free) = places.entry(Cow::Borrowed(name)) {
+            free.insert(members.len());
             members.push((Cow::Borrowed(name), value));
         }
     }
     for (name, value) in &params.set {
-        match place(&members, name) {
-            Some(index) => members[index].1 = value,
-            None => members.push((Cow::Borrowed(name), value)),
+        match places.entry(Cow::Borrowed(name)) {
+            Entry::Occupied(place) => members[*place.get()].1 = value,
+            Entry::Vacant(free) => {
+                free.insert(members.len());
+                members.push((Cow::Borrowed(name), value));
+            }
         }
     }
-    members.retain(|(name, _)| !params.drop.iter().any(|dropped| **dropped == **name));
+    let dropped: HashSet<&str> = params.drop.iter().map(|name| &**name).collect();
+    members.retain(|(name, _)| !dropped.contains(&**name));
     Ok(write(&members, body.len()))
 }
 

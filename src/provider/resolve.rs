@@ -17,7 +17,7 @@ use crate::{
         Credential, CredentialSource, HostOrigin, Placement, PortkeyHeaders, Principal, ProviderId, ProviderRef,
         RequestConfig, Route, Target,
     },
-    header::{GOOGLE_API_KEY, PortkeyHeader},
+    header::{API_KEY, GOOGLE_API_KEY, PortkeyHeader},
     host::CustomHost,
     rejection::{Kind, Rejection},
 };
@@ -76,11 +76,12 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     if let Placement::Query { param } = row.placement() {
         target = target.credential_param(Some(param));
     }
-    target = match found {
-        Some(credential) => {
-            let credential = without_own_scheme(credential, &plan.placement);
-            target.credential(credential, CredentialSource::Caller, plan.placement)
+    target = match found.and_then(|credential| without_own_scheme(credential, &plan.placement)) {
+        Some(credential) if portkey.consumed().is_some_and(|own| own.expose() == credential.expose()) => {
+            let message = "The credential for the provider is the caller's own gateway key, which never leaves";
+            return Err(Rejection::new(Kind::InvalidRequest).with_message(message));
         }
+        Some(credential) => target.credential(credential, CredentialSource::Caller, plan.placement),
         None if row.is_optional() => target,
         None => return Err(missing(row)),
     };
@@ -103,6 +104,8 @@ fn served<'a>(method: &Method, route: &Route<'a>) -> Result<&'a str, Rejection> 
     };
     match rest.as_bytes().split(|byte| *byte == b'/').nth(1) {
         Some(b"prompts") => Err(not_served("Prompt templates are not served")),
+        // Portkey's own records. No provider has them, and their scopes are not the ones for asking a provider.
+        Some(b"logs" | b"feedback" | b"otel" | b"pull") => Err(not_served("Logs and feedback are not served")),
         Some(b"realtime") if *method == Method::GET => Err(not_served("The realtime API is not served")),
         _ => Ok(rest),
     }
@@ -160,6 +163,8 @@ fn of_headers(headers: &HeaderMap, here: &Placement, native: &Placement) -> Opti
         return Credential::from_authorization(value);
     }
     let own = |placement: &Placement| match placement {
+        // What Portkey's clients put there is a gateway key, never a provider's.
+        Placement::Header { name, .. } if *name == API_KEY => None,
         Placement::Header { name, .. } => headers.get(name),
         Placement::Query { .. } => headers.get(GOOGLE_API_KEY),
         Placement::None => None,
@@ -168,10 +173,10 @@ fn of_headers(headers: &HeaderMap, here: &Placement, native: &Placement) -> Opti
 }
 
 /// `Token x` for a provider whose header reads `Token x`: the scheme is not doubled.
-fn without_own_scheme(credential: Credential, placement: &Placement) -> Credential {
+fn without_own_scheme(credential: Credential, placement: &Placement) -> Option<Credential> {
     match placement {
         Placement::Header { prefix, .. } if !prefix.is_empty() => credential.without_scheme(prefix.trim_end()),
-        _ => credential,
+        _ => Some(credential),
     }
 }
 

@@ -66,7 +66,8 @@ pub fn refuse<R: RenderRejection>(
     asked: &Asked,
     facts: Extensions,
 ) -> Response<Bytes> {
-    tracing::debug!(kind = ?rejection.kind(), error = %Causes(&rejection), "refused");
+    // The text for the caller may repeat what the caller sent; the log gets the kind and the cause.
+    tracing::debug!(kind = ?rejection.kind(), cause = %Causes(&rejection), "refused");
     let mut response = render.render(&rejection, asked);
     let own = std::mem::replace(response.extensions_mut(), facts);
     response.extensions_mut().extend(own);
@@ -130,16 +131,16 @@ fn is_grpc(content_type: &[u8]) -> bool {
     content_type.split_at_checked(front.len()).is_some_and(|(head, _)| head.eq_ignore_ascii_case(front))
 }
 
-/// An error and what caused it, in one line.
+/// What caused a refusal, in one line.
 struct Causes<'a>(&'a Rejection);
 
 impl std::fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
         let mut cause = std::error::Error::source(self.0);
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            write!(f, "{error}")?;
             cause = error.source();
+            f.write_str(if cause.is_some() { ": " } else { "" })?;
         }
         Ok(())
     }

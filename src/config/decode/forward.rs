@@ -1,15 +1,8 @@
 //! Which headers a caller may have forwarded.
 
-use http::{
-    HeaderName,
-    header::{CONTENT_LENGTH, EXPECT, HOST},
-};
+use http::HeaderName;
 
-use crate::header::{self, PREFIX};
-
-/// Names that mean something to a cloud's metadata service: with them a request forged by way of the gateway would look
-/// like one of the machine's own.
-const METADATA: [&str; 3] = ["metadata", "metadata-flavor", "x-google-metadata-request"];
+use crate::header;
 
 /// The list's own name, which Portkey refuses with a text of its own.
 const LIST: &str = "x-portkey-forward-headers";
@@ -43,21 +36,10 @@ pub(crate) fn forwardable(name: &str) -> Result<HeaderName, NotForwardable> {
         return Err(NotForwardable::List);
     }
     let header = HeaderName::try_from(name).map_err(|_| NotForwardable::Invalid)?;
-    // CGI and its heirs read `_` as `-`, so `x_api_key` is the credential, too, to some that may stand behind.
-    let alike = header.as_str().contains('_').then(|| HeaderName::try_from(header.as_str().replace('_', "-")).ok());
-    if is_never_forwarded(alike.flatten().as_ref().unwrap_or(&header)) {
+    if header::never_forwarded(&header) || header == http::header::TE {
         return Err(NotForwardable::Never);
     }
     Ok(header)
-}
-
-fn is_never_forwarded(name: &HeaderName) -> bool {
-    let text = name.as_str();
-    [PREFIX, "x-amz-", "x-aws-ec2-metadata-token"].iter().any(|front| text.starts_with(front))
-        || METADATA.contains(&text)
-        || [HOST, CONTENT_LENGTH, EXPECT].contains(name)
-        || header::is_hop_by_hop(name)
-        || header::is_secret(name)
 }
 
 #[cfg(test)]
