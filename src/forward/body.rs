@@ -8,10 +8,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::response;
+use crate::{context::Credential, header};
 
 pin_project! {
     /// A provider's body, passed through frame by frame. Where it pauses longer than it may, or breaks off, the stream
@@ -24,12 +28,57 @@ pin_project! {
         pause: Option<Sleep>,
         paused: bool,
         limit: Duration,
+        sent: Option<Credential>,
     }
 }
 
 impl ForwardBody {
-    pub(super) fn new(body: Incoming, limit: Duration) -> Self {
-        Self { body, pause: None, paused: false, limit }
+    /// `sent` is the credential that must not come back.
+    pub(super) fn new(body: Incoming, limit: Duration, sent: Option<Credential>) -> Self {
+        Self { body, pause: None, paused: false, limit, sent }
+    }
+}
+
+pin_project! {
+    /// A caller's body on its way out. What may not be a header may not be a trailer.
+    #[derive(Debug)]
+    pub(super) struct OutgoingBody<B> {
+        #[pin]
+        pub(super) body: B,
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for OutgoingBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.project().body.poll_frame(cx).map_ok(|frame| {
+            change_trailers(frame, |trailers| {
+                let names: Vec<HeaderName> = trailers.keys().cloned().collect();
+                for name in names.iter().filter(|name| header::never_forwarded(name) || header::is_hop_by_hop(name)) {
+                    trailers.remove(name);
+                }
+            })
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn change_trailers(frame: Frame<Bytes>, change: impl FnOnce(&mut HeaderMap)) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            change(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(data) => data,
     }
 }
 
@@ -41,7 +90,9 @@ impl Body for ForwardBody {
         let mut this = self.project();
         if let Poll::Ready(frame) = this.body.poll_frame(cx) {
             *this.paused = false;
-            return Poll::Ready(frame.map(|frame| frame.map_err(|error| StreamError(Some(error)))));
+            let sent = this.sent.as_ref();
+            let clean = |frame| change_trailers(frame, |trailers| response::clean(trailers, sent));
+            return Poll::Ready(frame.map(|frame| frame.map(clean).map_err(|error| StreamError(Some(error)))));
         }
         // The clock runs from the first poll that found nothing; a stream that never pauses never starts it.
         if !std::mem::replace(this.paused, true) {

@@ -15,7 +15,7 @@ use rustls::ClientConfig;
 use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
 
-use super::egress::{EgressError, Reach, dial};
+use super::egress::{EgressError, Reach, Resolver, dial};
 
 /// Connects by the egress rules, speaks TLS where the scheme asks for it, and gives up after a time.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Connect {
 impl Connect {
     pub(super) fn new(tls: ClientConfig, reach: Reach, limit: Duration) -> Self {
         let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions();
-        Self { https: builder.wrap_connector(Tcp { reach, limit }), limit }
+        Self { https: builder.wrap_connector(Tcp { reach, limit, resolver: Resolver::new() }), limit }
     }
 }
 
@@ -47,10 +47,11 @@ impl Service<Uri> for Connect {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Tcp {
     reach: Reach,
     limit: Duration,
+    resolver: Resolver,
 }
 
 impl Service<Uri> for Tcp {
@@ -63,7 +64,7 @@ impl Service<Uri> for Tcp {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let Self { reach, limit } = *self;
-        Box::pin(async move { dial(uri, reach, limit).await.map(TokioIo::new) })
+        let Self { reach, limit, resolver } = self.clone();
+        Box::pin(async move { dial(uri, reach, limit, &resolver).await.map(TokioIo::new) })
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Extensions, Response};
+use http::{Extensions, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{self, ResponseFuture};
 use pin_project_lite::pin_project;
@@ -92,15 +92,22 @@ fn answered(
             return Err(marked(error::failed(error, origin), facts));
         }
     };
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // Nobody asked for it: no upgrade is ever forwarded.
+        let refused = Rejection::new(Kind::BadGateway).with_message("The provider switched protocols unasked");
+        return Err(marked(refused, facts));
+    }
+    let mut sent = None;
     if let Some(target) = facts.get::<Target>() {
-        response::clean(response.headers_mut(), target);
+        sent = target.credential().cloned();
+        response::clean(response.headers_mut(), target.credential());
         for (name, value) in response::marks(target, facts.get::<PortkeyHeaders>()) {
             response.headers_mut().insert(name, value);
         }
     }
     // The provider's own extensions (an upgrade, how the connection went) don't concern the caller.
     mem::swap(response.extensions_mut(), &mut facts);
-    Ok(response.map(|body| ForwardBody::new(body, idle)))
+    Ok(response.map(|body| ForwardBody::new(body, idle, sent)))
 }
 
 /// The refusal with the headers that the provider's answer would have had.

@@ -1,29 +1,42 @@
 //! What a provider's headers become (pure).
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::SET_COOKIE};
-use memchr::memmem;
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{ALT_SVC, SET_COOKIE, STRICT_TRANSPORT_SECURITY},
+};
 
 use crate::{
-    context::{PortkeyHeaders, Target},
+    context::{Credential, PortkeyHeaders, Target},
     header::{self, CACHE_STATUS, GATEWAY_EXCEPTION, LAST_USED_OPTION_INDEX, PROVIDER, RETRY_ATTEMPT_COUNT, TRACE_ID},
 };
 
-/// Takes out what belongs to the provider's connection, every header that holds a credential or repeats the one that
-/// was sent, and the cookies: they are the stored account's, not the caller's.
-pub(super) fn clean(headers: &mut HeaderMap, target: &Target) {
-    header::strip_hop_by_hop(headers);
-    let secret = target.credential().map(|credential| credential.expose().as_bytes());
-    let gone: Vec<HeaderName> = headers
+/// Takes out of a provider's headers or trailers what is not for the caller: what belongs to the provider's connection,
+/// every name that holds a credential, every value that repeats the one that was sent, the cookies of the account, and
+/// what would speak for the gateway's own origin.
+pub(super) fn clean(fields: &mut HeaderMap, sent: Option<&Credential>) {
+    header::strip_hop_by_hop(fields);
+    let gone: Vec<HeaderName> = fields
         .iter()
-        .filter(|(name, value)| {
-            header::is_secret(name) || **name == SET_COOKIE || secret.is_some_and(|secret| repeats(value, secret))
-        })
+        .filter(|(name, value)| is_not_for_callers(name) || sent.is_some_and(|sent| repeats(value, sent)))
         .map(|(name, _)| name.clone())
         .collect();
     for name in gone {
-        headers.remove(name);
+        fields.remove(name);
     }
-    headers.remove(GATEWAY_EXCEPTION);
+}
+
+fn is_not_for_callers(name: &HeaderName) -> bool {
+    [SET_COOKIE, ALT_SVC, STRICT_TRANSPORT_SECURITY].contains(name)
+        || header::is_secret(name)
+        || name.as_str().starts_with(header::PREFIX)
+}
+
+/// As it is, or percent-encoded, as in a `location` that repeats a query.
+fn repeats(value: &HeaderValue, sent: &Credential) -> bool {
+    let value = value.as_bytes();
+    sent.is_repeated_by(value)
+        || memchr::memchr(b'%', value)
+            .is_some_and(|_| sent.is_repeated_by(&percent_encoding::percent_decode(value).collect::<Vec<u8>>()))
 }
 
 /// The headers that every answer of the gateway carries (wire contract 8.8). A provider's own of these names, which
@@ -41,14 +54,10 @@ pub(super) fn marks(
     ])
 }
 
-fn repeats(value: &HeaderValue, secret: &[u8]) -> bool {
-    value.len() >= secret.len() && memmem::find(value.as_bytes(), secret).is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::{Credential, CredentialSource, HostOrigin, Placement, ProviderId};
+    use crate::context::{CredentialSource, HostOrigin, Placement, ProviderId};
     use http::uri::{Authority, Scheme};
 
     fn target() -> Target {
@@ -67,7 +76,11 @@ mod tests {
             ("authorization", "anything"),
             ("x-echo", "Bearer sk-canary-1"),
             ("location", "https://h.example/next?key=sk-canary-1"),
+            ("x-encoded", "https://h.example/next?key=sk%2Dcanary%2D1"),
             ("set-cookie", "session=1"),
+            ("alt-svc", "h3=\":443\""),
+            ("strict-transport-security", "max-age=1"),
+            ("x-portkey-trace-id", "theirs"),
             ("connection", "x-local"),
             ("x-local", "1"),
             ("content-length", "3"),
@@ -76,7 +89,7 @@ mod tests {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        clean(&mut headers, &target());
+        clean(&mut headers, target().credential());
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["content-length", "retry-after", "x-request-id"]);

@@ -11,7 +11,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{
-    body::ForwardBody,
+    body::{ForwardBody, OutgoingBody},
     client::{Client, Pools},
     future::ForwardFuture,
 };
@@ -22,12 +22,12 @@ use crate::{context::Target, header, rejection::Rejection};
 /// `B` is the request's body. A clone is two reference counts and shares the connections.
 pub struct Forward<B> {
     client: Client,
-    pools: Arc<Pools<B>>,
+    pools: Arc<Pools<OutgoingBody<B>>>,
 }
 
 impl<B> Forward<B>
 where
-    B: Body<Data: Send> + Send,
+    B: Body<Data = Bytes> + Send,
 {
     /// A leaf that sends by this client.
     #[must_use]
@@ -63,6 +63,7 @@ where
         *request.version_mut() = Version::HTTP_11;
         request.headers_mut().remove(HOST);
         header::strip_hop_by_hop(request.headers_mut());
+        let request = request.map(|body| OutgoingBody { body });
         ForwardFuture::sent(self.pools.of(origin).request(request), facts, limit, &self.client)
     }
 }
