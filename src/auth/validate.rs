@@ -33,7 +33,7 @@ impl<V: Validate> Validate for Arc<V> {
     }
 }
 
-/// A [`Validate`] made of an async closure.
+/// A [`Validate`] made of an async closure, which is asked on every request: whoever asks a store keeps a cache there.
 ///
 /// ```
 /// use tower_portkey::{PortkeyAuthLayer, auth::validate_fn, context::{Credential, Principal}, rejection::{Kind, Rejection}};

@@ -66,7 +66,7 @@ fn effective(
     };
     let of_config = object.as_ref().and_then(|object| object.request_timeout);
     let request_timeout = portkey.request_timeout().or(of_config);
-    RequestConfig { object: object.map(Arc::new), custom_host, forward_headers, request_timeout }
+    RequestConfig { object: object.map(Arc::new), custom_host, forward_headers, request_timeout, params_seen: false }
 }
 
 /// JSON in the header. An id (`pc-…`) names a saved config, of which no layer knows any yet.

@@ -19,6 +19,8 @@ pub struct RequestConfig {
     pub(crate) custom_host: Option<CustomHost>,
     pub(crate) forward_headers: Vec<HeaderName>,
     pub(crate) request_timeout: Option<Duration>,
+    /// Whether the layer that makes the changes of [`params`](RequestConfig::params) was passed.
+    pub(crate) params_seen: bool,
 }
 
 impl RequestConfig {

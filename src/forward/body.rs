@@ -1,7 +1,6 @@
 use std::{
     error::Error,
     fmt,
-    future::Future,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -12,9 +11,8 @@ use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep};
 
-use super::response;
+use super::{pause::Pause, response};
 use crate::{context::Credential, header};
 
 pin_project! {
@@ -24,10 +22,7 @@ pin_project! {
     pub struct ForwardBody {
         #[pin]
         body: Incoming,
-        #[pin]
-        pause: Option<Sleep>,
-        paused: bool,
-        limit: Duration,
+        pause: Pause,
         sent: Option<Credential>,
     }
 }
@@ -35,7 +30,7 @@ pin_project! {
 impl ForwardBody {
     /// `sent` is the credential that must not come back.
     pub(super) fn new(body: Incoming, limit: Duration, sent: Option<Credential>) -> Self {
-        Self { body, pause: None, paused: false, limit, sent }
+        Self { body, pause: Pause::new(limit), sent }
     }
 }
 
@@ -87,24 +82,14 @@ impl Body for ForwardBody {
     type Error = StreamError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
-        let mut this = self.project();
+        let this = self.project();
         if let Poll::Ready(frame) = this.body.poll_frame(cx) {
-            *this.paused = false;
+            this.pause.end();
             let sent = this.sent.as_ref();
             let clean = |frame| change_trailers(frame, |trailers| response::clean(trailers, sent));
             return Poll::Ready(frame.map(|frame| frame.map(clean).map_err(|error| StreamError(Some(error)))));
         }
-        // The clock runs from the first poll that found nothing; a stream that never pauses never starts it.
-        if !std::mem::replace(this.paused, true) {
-            match this.pause.as_mut().as_pin_mut() {
-                Some(pause) => pause.reset(Instant::now() + *this.limit),
-                None => this.pause.set(Some(sleep(*this.limit))),
-            }
-        }
-        match this.pause.as_pin_mut().map(|pause| pause.poll(cx)) {
-            Some(Poll::Ready(())) => Poll::Ready(Some(Err(StreamError(None)))),
-            _ => Poll::Pending,
-        }
+        this.pause.poll_exceeded(cx).map(|()| Some(Err(StreamError(None))))
     }
 
     fn is_end_stream(&self) -> bool {

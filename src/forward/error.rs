@@ -15,7 +15,6 @@ use crate::{
 /// can't be used to find out what listens where.
 pub(super) fn failed(error: legacy::Error, origin: HostOrigin) -> Rejection {
     let of_caller = matches!(origin, HostOrigin::Caller | HostOrigin::TrustedCaller);
-    let of_caller = matches!(origin, HostOrigin::Caller | HostOrigin::TrustedCaller);
     let rejection = if caused_by(&error, <dyn Error>::is::<LengthLimitError>) {
         // A layer in front counts the body while it streams (`http_body_util::Limited`).
         Rejection::new(Kind::PayloadTooLarge)

@@ -13,7 +13,10 @@
 //! use bytes::Bytes;
 //! use http_body_util::Full;
 //! use tower::{ServiceBuilder, service_fn};
-//! use tower_portkey::{ConfigLayer, ExtractLayer, Forward, InjectLayer, RescueLayer, ResolveLayer, forward::Client};
+//! use tower_portkey::{
+//!     ConfigLayer, ExtractLayer, Forward, InjectLayer, ParamsLayer, RescueLayer, ResolveLayer, body::FullOr,
+//!     forward::Client,
+//! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::builder().first_byte_timeout(std::time::Duration::from_secs(60)).build()?;
@@ -21,9 +24,10 @@
 //!     .layer(RescueLayer::new())
 //!     .layer(ExtractLayer::new())
 //!     .layer(ConfigLayer::new())
+//!     .layer(ParamsLayer::new())
 //!     .layer(ResolveLayer::new())
 //!     .layer(InjectLayer::new())
-//!     .service(Forward::<Full<Bytes>>::new(client));
+//!     .service(Forward::<FullOr<Full<Bytes>>>::new(client));
 //! # drop(proxy);
 //! # Ok(()) }
 //! ```
@@ -34,10 +38,12 @@ mod connect;
 mod egress;
 mod error;
 mod future;
+mod pause;
 mod response;
 mod service;
 
 pub use body::{ForwardBody, StreamError};
 pub use client::{Client, ClientBuilder, ClientError};
 pub use future::ForwardFuture;
+pub use pause::Pause;
 pub use service::Forward;

@@ -7,7 +7,7 @@ use http::{
 
 use crate::{
     context::{Credential, PortkeyHeaders, Target},
-    header::{self, CACHE_STATUS, GATEWAY_EXCEPTION, LAST_USED_OPTION_INDEX, PROVIDER, RETRY_ATTEMPT_COUNT, TRACE_ID},
+    header::{self, CACHE_STATUS, LAST_USED_OPTION_INDEX, PROVIDER, RETRY_ATTEMPT_COUNT, TRACE_ID},
 };
 
 /// Takes out of a provider's headers or trailers what is not for the caller: what belongs to the provider's connection,

@@ -43,7 +43,8 @@ impl HostError {
     }
 
     pub(super) fn in_entry(kind: HostErrorKind, entry: &str) -> Self {
-        Self { kind, entry: Some(entry.into()) }
+        // What stands before an `@` could be a password.
+        Self { kind, entry: (kind != HostErrorKind::UserInfo).then(|| entry.into()) }
     }
 }
 

@@ -12,7 +12,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{apply::apply, service::too_large};
+use super::{apply::apply, budget::Share, service::too_large};
 use crate::{
     body::FullOr,
     context::RequestConfig,
@@ -33,9 +33,10 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum State<F, B, W> {
-        Forwarded { #[pin] future: F },
+        // The share is held until the answer's head is there: by then the body has been sent.
+        Forwarded { #[pin] future: F, share: Option<Share> },
         Refused { response: Option<Response<Bytes>> },
-        Reading { #[pin] body: B, read: BytesMut, waiting: Option<Box<W>> },
+        Reading { #[pin] body: B, reader: Option<Reader>, waiting: Option<Box<W>> },
     }
 }
 
@@ -43,7 +44,6 @@ pin_project! {
 struct Waiting<S, R> {
     head: Parts,
     service: S,
-    limit: usize,
     render: R,
 }
 
@@ -52,7 +52,7 @@ where
     S: Service<Request<FullOr<ReqBody>>>,
 {
     pub(super) fn forwarded(future: S::Future) -> Self {
-        Self { state: State::Forwarded { future } }
+        Self { state: State::Forwarded { future, share: None } }
     }
 
     pub(super) fn refused(response: Response<Bytes>) -> Self {
@@ -60,9 +60,9 @@ where
     }
 
     /// `service` has been polled ready.
-    pub(super) fn reading(head: Parts, body: ReqBody, limit: usize, service: S, render: R) -> Self {
-        let waiting = Some(Box::new(Waiting { head, service, limit, render }));
-        Self { state: State::Reading { body, read: BytesMut::new(), waiting } }
+    pub(super) fn reading(head: Parts, body: ReqBody, reader: Reader, service: S, render: R) -> Self {
+        let waiting = Some(Box::new(Waiting { head, service, render }));
+        Self { state: State::Reading { body, reader: Some(reader), waiting } }
     }
 }
 
@@ -79,23 +79,25 @@ where
         loop {
             let mut state = self.as_mut().project().state;
             let next = match state.as_mut().project() {
-                Projected::Forwarded { future } => {
+                Projected::Forwarded { future, .. } => {
                     return future.poll(cx).map_ok(|response| response.map(FullOr::inner));
                 }
                 Projected::Refused { response } => match response.take() {
                     Some(response) => return Poll::Ready(Ok(response.map(FullOr::full))),
                     None => return Poll::Pending,
                 },
-                Projected::Reading { body, read, waiting } => {
-                    let limit = waiting.as_ref().map_or(0, |waiting| waiting.limit);
-                    let whole = ready!(poll_whole(body, read, limit, cx));
-                    let Some(waiting) = waiting.take() else { return Poll::Pending };
-                    let Waiting { mut head, mut service, render, .. } = *waiting;
-                    match whole.and_then(|()| change(&head, read)) {
+                Projected::Reading { body, reader, waiting } => {
+                    let Some(reading) = reader.as_mut() else { return Poll::Pending };
+                    let whole = ready!(reading.poll(body, cx));
+                    let (Some(Reader { read, share, .. }), Some(waiting)) = (reader.take(), waiting.take()) else {
+                        return Poll::Pending;
+                    };
+                    let Waiting { mut head, mut service, render } = *waiting;
+                    match whole.and_then(|()| change(&head, &read)) {
                         Ok(body) => {
                             head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
                             let request = Request::from_parts(head, FullOr::full(body));
-                            State::Forwarded { future: service.call(request) }
+                            State::Forwarded { future: service.call(request), share: Some(share) }
                         }
                         Err(rejection) => {
                             let asked = Asked::of(&head.headers);
@@ -109,29 +111,39 @@ where
     }
 }
 
-/// Reads until the end or the limit. Trailers of a body that is read are dropped with it.
-fn poll_whole<B>(
-    mut body: Pin<&mut B>,
-    read: &mut BytesMut,
+/// Reads a body within its limit and everybody's budget.
+pub(super) struct Reader {
+    read: BytesMut,
     limit: usize,
-    cx: &mut Context<'_>,
-) -> Poll<Result<(), Rejection>>
-where
-    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
-{
-    while let Some(frame) = ready!(body.as_mut().poll_frame(cx)) {
-        let frame = frame.map_err(|error| {
-            Rejection::new(Kind::InvalidRequest)
-                .with_message("The body could not be read to its end")
-                .with_source(error)
-        })?;
-        let data = frame.into_data().unwrap_or_default();
-        if read.len() + data.len() > limit {
-            return Poll::Ready(Err(too_large(limit)));
-        }
-        read.extend_from_slice(&data);
+    share: Share,
+}
+
+impl Reader {
+    pub(super) fn new(limit: usize, share: Share) -> Self {
+        Self { read: BytesMut::new(), limit, share }
     }
-    Poll::Ready(Ok(()))
+
+    /// Reads until the end. Trailers of a body that is read are dropped with it.
+    fn poll<B>(&mut self, mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+    {
+        while let Some(frame) = ready!(body.as_mut().poll_frame(cx)) {
+            let data = frame.map_err(unreadable)?.into_data().unwrap_or_default();
+            if self.read.len() + data.len() > self.limit {
+                return Poll::Ready(Err(too_large(self.limit)));
+            }
+            if !self.share.take(data.len()) {
+                return Poll::Ready(Err(Rejection::unavailable("the budget for bodies is used up")));
+            }
+            self.read.extend_from_slice(&data);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn unreadable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Rejection {
+    Rejection::new(Kind::InvalidRequest).with_message("The body could not be read to its end").with_source(error)
 }
 
 fn change(head: &Parts, body: &[u8]) -> Result<Bytes, Rejection> {

@@ -6,6 +6,7 @@
 //! 413, one that is no JSON object 400, and nothing is sent.
 
 mod apply;
+mod budget;
 mod future;
 mod layer;
 mod service;

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header::CONTENT_TY
 use http_body::Body;
 use tower_service::Service;
 
-use super::ParamsFuture;
+use super::{ParamsFuture, budget::Budget, future::Reader};
 use crate::{
     body::FullOr,
     context::RequestConfig,
@@ -19,6 +19,7 @@ use crate::{
 pub struct ApplyParams<S, R> {
     pub(super) inner: S,
     pub(super) limit: usize,
+    pub(super) budget: Budget,
     pub(super) render: R,
 }
 
@@ -37,7 +38,10 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        if let Some(config) = request.extensions_mut().get_mut::<RequestConfig>() {
+            config.params_seen = true;
+        }
         let config = request.extensions().get::<RequestConfig>();
         let without_body = matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE);
         if config.and_then(RequestConfig::params).is_none()
@@ -56,7 +60,8 @@ where
         // The ready service goes with the request; its clone is made ready by the next `poll_ready`.
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
-        ParamsFuture::reading(head, body, self.limit, ready, self.render.clone())
+        let reader = Reader::new(self.limit, self.budget.share());
+        ParamsFuture::reading(head, body, reader, ready, self.render.clone())
     }
 }
 
@@ -76,7 +81,7 @@ fn is_form(headers: &HeaderMap) -> bool {
 
 impl<S: Clone, R: Clone> Clone for ApplyParams<S, R> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), limit: self.limit, render: self.render.clone() }
+        Self { inner: self.inner.clone(), limit: self.limit, budget: self.budget.clone(), render: self.render.clone() }
     }
 }
 

@@ -26,6 +26,9 @@ use crate::{
 pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target), Rejection> {
     let portkey = head.extensions.get::<PortkeyHeaders>().ok_or_else(|| Rejection::misassembled("ExtractLayer"))?;
     let config = head.extensions.get::<RequestConfig>().ok_or_else(|| Rejection::misassembled("ConfigLayer"))?;
+    if config.params().is_some() && !config.params_seen {
+        return Err(Rejection::misassembled("ParamsLayer"));
+    }
     let route = Route::of(&head.method, head.uri.path());
     let rest = served(&head.method, &route)?;
     if config.has_targets() {

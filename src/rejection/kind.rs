@@ -104,13 +104,18 @@ kinds! {
 }
 
 impl Kind {
-    /// Whether the gateway itself, not the caller or the provider's answer, is why: such an answer carries
-    /// `x-portkey-gateway-exception: true`.
+    /// Whether the gateway itself, not the provider, is why a server error is told: such an answer carries
+    /// `x-portkey-gateway-exception: true`, and Portkey's SDKs don't send the request again.
     #[must_use]
     pub const fn is_exception(self) -> bool {
         matches!(
             self,
-            Self::BadGateway | Self::GatewayTimeout | Self::Unavailable | Self::Misassembled | Self::Internal
+            Self::NotImplemented
+                | Self::BadGateway
+                | Self::GatewayTimeout
+                | Self::Unavailable
+                | Self::Misassembled
+                | Self::Internal
         )
     }
 }

@@ -69,6 +69,26 @@ fn a_providers_header_is_no_place_for_a_gateway_key() {
     assert_eq!(left, ["api-key"], "the caller's key is repeated nowhere, another one stays");
 }
 
+/// This layer stands alone in most applications; nobody before it has looked for lines that stand twice.
+#[test]
+fn two_lines_are_no_credential() {
+    let other = "unknown-key-0123456789";
+    for (lines, name) in [
+        (&[("x-portkey-api-key", KEY), ("x-portkey-api-key", other)][..], "x-portkey-api-key"),
+        (&[("x-portkey-api-key", other), ("x-portkey-api-key", KEY)], "x-portkey-api-key"),
+        (&[("x-portkey-api-key", KEY), ("X-Portkey-Api-Key", KEY)], "x-portkey-api-key"),
+        (&[("authorization", BEARER_KEY), ("authorization", "Bearer other")], "authorization"),
+        (&[("x-portkey-api-key", KEY), ("authorization", "Bearer p"), ("authorization", BEARER_KEY)], "authorization"),
+    ] {
+        let answer = send(&auth(caller()), chat(lines));
+        let message = format!("Invalid header: {name} is given more than once");
+        assert_eq!((answer.status(), answer.message()), (400, Some(&*message)), "{lines:?}");
+        assert!(answer.seen.is_none(), "{lines:?}");
+    }
+    let answer = send(&auth(caller()), chat(&[("x-portkey-api-key", KEY), ("x-api-key", "a"), ("x-api-key", KEY)]));
+    assert_eq!(answer.leaf().header("x-api-key"), None, "one of the lines repeats the key");
+}
+
 #[test]
 fn refusals_read_like_portkeys() {
     const SHOWN: &str = r#"Bearer realm="portkey", error="invalid_token""#;

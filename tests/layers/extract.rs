@@ -30,7 +30,8 @@ fn lists_come_in_four_spellings() {
 #[test]
 fn what_the_clients_send_is_read() {
     for (name, sent, header, read) in [
-        ("x-portkey-api-key", "pk", H::ApiKey, Some("pk")),
+        // The gateway's key is no fact for the layers below.
+        ("x-portkey-api-key", "pk", H::ApiKey, None),
         ("x-portkey-api-key", "", H::ApiKey, None),
         (
             "x-portkey-config",

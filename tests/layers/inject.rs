@@ -168,7 +168,8 @@ fn the_header_in_which_the_provider_takes_its_keys_will_do() {
     for (provider, path, line, name, value) in [
         ("anthropic", "/v1/messages", ("x-api-key", "k"), "x-api-key", "k"),
         ("qdrant", "/v1/collections", ("api-key", "k"), "api-key", "k"),
-        ("portkey", "/v1/models", ("x-portkey-api-key", "k"), "x-portkey-api-key", "k"),
+        // On every route of theirs.
+        ("anthropic", CHAT, ("x-api-key", "k"), "authorization", "Bearer k"),
         ("deepgram", "/v1/listen", ("authorization", "Token k"), "authorization", "Token k"),
         ("deepgram", "/v1/listen", ("authorization", "token  k"), "authorization", "Token k"),
         ("bytez", "/v1/models", ("authorization", "Key k"), "authorization", "Key k"),
@@ -226,7 +227,12 @@ fn few_headers_pass_on_unified_routes_and_most_on_the_others() {
         ("http2-settings", false, false),
         ("transfer-encoding", false, false),
         ("keep-alive", false, false),
+        ("metadata", false, false),
         ("metadata-flavor", false, false),
+        ("metadata_flavor", false, false),
+        ("x-portkey_unknown", false, false),
+        ("x-real-ip", false, false),
+        ("x-http-method-override", false, false),
         ("x-aws-ec2-metadata-token", false, false),
         ("x-portkey-unknown", false, false),
         ("x-portkey-trace-id", false, false),

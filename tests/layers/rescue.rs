@@ -53,7 +53,7 @@ fn an_error_is_told_by_its_kind_and_never_by_its_text() {
         (Kind::Internal, 500, "13", true),
         (Kind::Misassembled, 500, "13", true),
         (Kind::InvalidRequest, 400, "3", false),
-        (Kind::NotImplemented, 501, "12", false),
+        (Kind::NotImplemented, 501, "12", true),
         (Kind::PayloadTooLarge, 413, "8", false),
     ] {
         let leaf = || service_fn(move |_| ready(Answered::Err(Rejection::new(kind).with_source("canary"))));

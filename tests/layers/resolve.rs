@@ -286,12 +286,7 @@ fn the_operators_own_base_is_no_callers_host() {
     for (provider, path, uri, origin) in [
         ("openai", CHAT, "http://127.0.0.1:9000/mirror/v1/chat/completions", HostOrigin::Operator),
         ("anthropic", CHAT, "http://127.0.0.1:9000/mirror/v1/chat/completions", HostOrigin::Operator),
-        (
-            "anthropic",
-            "/v1/messages?beta=true",
-            "http://127.0.0.1:9000/mirror/v1/messages?beta=true",
-            HostOrigin::Operator,
-        ),
+        ("anthropic", "/v1/models?beta=true", "http://127.0.0.1:9000/mirror/v1/models?beta=true", HostOrigin::Operator),
         ("groq", CHAT, "https://api.groq.com/openai/v1/chat/completions", HostOrigin::Catalog),
     ] {
         let answer = send(&layers, request(&Method::POST, path, &[("x-portkey-provider", provider), SK_1]));

@@ -50,6 +50,10 @@ fn the_table_of_routes() {
         (&get, "/v1/pull/mongo/1", &["logs.read", "completions.write", "logs.write"]),
         (&post, "/v1/feedback", &["logs.write"]),
         (&put, "/v1/feedback/1", &["logs.write"]),
+        // The deprecated spelling goes where the other one goes.
+        (&delete, "/v1/proxy/logs/exports/1", &["logs.export"]),
+        (&post, "/v1/proxy/feedback", &["logs.write"]),
+        (&post, "/v1/proxy/chat/completions", WRITE),
         (&get, "/", WRITE),
     ] {
         for scope in ALL {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Version, header::HOST};
+use http::{Method, Request, Response, Uri, Version, header::HOST};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -22,33 +22,67 @@ use super::clock::InFlight;
 use crate::gateway::{Current, GatewayBody, bad_request, health};
 
 /// Answers a request and writes the line: method, path, status, provider, key id, trace id and the time until the
-/// head of the answer. No query, no header, no body.
+/// head of the answer. No query, no header, no body. A client that goes away before has its line, too: by then its
+/// provider may have been asked, and paid.
 pub(crate) async fn answer(
     gateway: Arc<Current>,
     in_flight: InFlight,
     request: Request<Incoming>,
 ) -> Result<Response<Counted>, Infallible> {
-    let began = Instant::now();
-    let (method, path) = (request.method().clone(), request.uri().clone());
+    let line =
+        Line { began: Instant::now(), method: request.method().clone(), uri: request.uri().clone(), told: false };
     let response = match health(&request) {
         Some(page) => page,
         // RFC 9112, section 3.2: an HTTP/1.1 request names its host.
         None if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) => bad_request("host"),
         None => gateway.answer(request).await,
     };
-    let facts = response.extensions();
-    tracing::info!(
-        target: "portkey_gateway::access",
-        method = method.as_str(),
-        path = path.path(),
-        status = response.status().as_u16(),
-        provider = facts.get::<Target>().map(|target| target.provider().as_str()),
-        key = facts.get::<Principal>().map(Principal::subject),
-        trace_id = facts.get::<PortkeyHeaders>().map(|headers| headers.trace_id().as_str()),
-        refused = facts.get::<Rejection>().map(|rejection| tracing::field::debug(rejection.kind())),
-        ms = began.elapsed().as_secs_f64() * 1000.0,
-    );
+    line.tell(&response);
     Ok(response.map(|body| Counted { body, in_flight }))
+}
+
+struct Line {
+    began: Instant,
+    method: Method,
+    uri: Uri,
+    told: bool,
+}
+
+impl Line {
+    fn tell(mut self, response: &Response<GatewayBody>) {
+        self.told = true;
+        let facts = response.extensions();
+        tracing::info!(
+            target: "portkey_gateway::access",
+            method = self.method.as_str(),
+            path = self.uri.path(),
+            status = response.status().as_u16(),
+            provider = facts.get::<Target>().map(|target| target.provider().as_str()),
+            key = facts.get::<Principal>().map(Principal::subject),
+            trace_id = facts.get::<PortkeyHeaders>().map(|headers| headers.trace_id().as_str()),
+            refused = facts.get::<Rejection>().map(|rejection| tracing::field::debug(rejection.kind())),
+            ms = self.milliseconds(),
+        );
+    }
+
+    fn milliseconds(&self) -> f64 {
+        (self.began.elapsed().as_secs_f64() * 1e6).round() / 1e3
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.told {
+            tracing::info!(
+                target: "portkey_gateway::access",
+                method = self.method.as_str(),
+                path = self.uri.path(),
+                // As nginx writes it: the client closed the connection before there was an answer.
+                status = 499,
+                ms = self.milliseconds(),
+            );
+        }
+    }
 }
 
 pin_project! {
@@ -66,7 +100,9 @@ impl Body for Counted {
     type Error = <GatewayBody as Body>::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.project().body.poll_frame(cx)
+        let this = self.project();
+        this.in_flight.is_alive();
+        this.body.poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -23,11 +23,18 @@ const IDLE: Duration = Duration::from_secs(75);
 /// For the client to take some of an answer.
 const WRITE: Duration = Duration::from_secs(120);
 
+/// What a client of HTTP/2 says first (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// What the requests of one connection tell its clock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Clock {
     started: AtomicUsize,
     ended: AtomicUsize,
+    /// Signs of life of all requests: a start, an end, an answer's body that was asked for more.
+    signs: AtomicUsize,
+    /// How long requests may show no sign of life. Longer than a provider may be silent.
+    stall: Duration,
 }
 
 /// A request in flight, until it is dropped.
@@ -35,8 +42,15 @@ pub(crate) struct Clock {
 pub(crate) struct InFlight(Arc<Clock>);
 
 impl Clock {
+    /// `silence` is how long a provider may be silent.
+    pub(crate) fn new(silence: Duration) -> Self {
+        let zero = || AtomicUsize::new(0);
+        Self { started: zero(), ended: zero(), signs: zero(), stall: silence + WRITE }
+    }
+
     pub(crate) fn start(self: &Arc<Self>) -> InFlight {
         self.started.fetch_add(1, Ordering::Relaxed);
+        self.signs.fetch_add(1, Ordering::Relaxed);
         InFlight(Arc::clone(self))
     }
 
@@ -45,8 +59,16 @@ impl Clock {
     }
 }
 
+impl InFlight {
+    /// The client takes more of the answer.
+    pub(crate) fn is_alive(&self) {
+        self.0.signs.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.is_alive();
         self.0.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -63,8 +85,12 @@ pub(crate) struct Clocked<I> {
     in_head: bool,
     /// Requests that had started when somebody last had to wait for bytes.
     seen: usize,
-    /// HTTP/2 by prior knowledge: frames come at any time, and whether a head is whole is for the protocol to say.
-    multiplexed: Option<bool>,
+    /// Whether there were requests in flight, likewise.
+    was_busy: bool,
+    /// Signs of life when the limit was last set.
+    signs: usize,
+    /// How much of the preface of HTTP/2 has come; `None` once something else came.
+    preface: Option<usize>,
     /// Whether bytes came since somebody last had to wait for some.
     is_new: bool,
     limit: Instant,
@@ -82,7 +108,9 @@ impl<I> Clocked<I> {
             clock,
             in_head: true,
             seen: 0,
-            multiplexed: None,
+            was_busy: false,
+            signs: 0,
+            preface: Some(0),
             is_new: false,
             limit,
             timer,
@@ -93,8 +121,17 @@ impl<I> Clocked<I> {
 
     /// Bytes came.
     fn received(&mut self, bytes: &[u8]) {
-        self.multiplexed.get_or_insert_with(|| bytes.starts_with(b"PRI"));
-        self.is_new = true;
+        if let Some(came) = self.preface.filter(|came| *came < PREFACE.len()) {
+            let wanted = &PREFACE[came..];
+            let first = &bytes[..bytes.len().min(wanted.len())];
+            self.preface = wanted.starts_with(first).then_some(came + first.len());
+        }
+        self.is_new |= !bytes.is_empty();
+    }
+
+    /// HTTP/2 by prior knowledge: frames come at any time, and whether a head is whole is for the protocol to say.
+    fn is_multiplexed(&self) -> bool {
+        self.preface == Some(PREFACE.len())
     }
 
     /// Nothing more is there to read: how long may that last?
@@ -102,10 +139,12 @@ impl<I> Clocked<I> {
         let new = std::mem::take(&mut self.is_new);
         let started = self.clock.started.load(Ordering::Relaxed);
         let made_a_request = std::mem::replace(&mut self.seen, started) != started;
-        if made_a_request || (new && self.multiplexed == Some(true)) {
+        let busy = self.clock.is_busy();
+        let became_idle = std::mem::replace(&mut self.was_busy, busy) && !busy;
+        if made_a_request || became_idle || (self.in_head && self.is_multiplexed()) {
             self.in_head = false;
             self.limit = Instant::now() + IDLE;
-        } else if new && !self.in_head && !self.clock.is_busy() {
+        } else if new && !self.in_head && !self.is_multiplexed() && !busy {
             // Bytes that made no request yet: the next head has begun.
             self.in_head = true;
             self.limit = Instant::now() + HEAD;
@@ -115,8 +154,10 @@ impl<I> Clocked<I> {
         }
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
-            if self.clock.is_busy() {
-                self.limit = now + IDLE;
+            let signs = self.clock.signs.load(Ordering::Relaxed);
+            let alive = std::mem::replace(&mut self.signs, signs) != signs;
+            if alive {
+                self.limit = now + if busy { self.clock.stall } else { IDLE };
             } else if self.limit <= now {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
@@ -191,7 +232,7 @@ mod tests {
 
     fn connection() -> (DuplexStream, Clocked<DuplexStream>, Arc<Clock>) {
         let (client, server) = duplex(64);
-        let clock = Arc::new(Clock::default());
+        let clock = Arc::new(Clock::new(10 * IDLE));
         (client, Clocked::new(server, Arc::clone(&clock)), clock)
     }
 
@@ -248,13 +289,40 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn frames_of_http_2_are_no_heads() {
         let (mut client, mut io, _clock) = connection();
-        client.write_all(b"PRI * HTTP/2.0").await.expect("room");
+        for part in [&PREFACE[..1], &PREFACE[1..]] {
+            client.write_all(part).await.expect("room");
+            read(&mut io, MOMENT).await;
+        }
+        assert!(read(&mut io, IDLE / 2).await.is_none());
+        client.write_all(b"ping").await.expect("room");
         read(&mut io, MOMENT).await;
-        assert!(read(&mut io, IDLE - Duration::from_secs(1)).await.is_none());
-        client.write_all(b"frame").await.expect("room");
+        assert!(read(&mut io, IDLE / 2 - Duration::from_secs(1)).await.is_none());
+        assert!(timed_out(read(&mut io, Duration::from_secs(2)).await), "pings are no requests");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_only_begins_like_the_preface_is_a_head() {
+        let (mut client, mut io, _clock) = connection();
+        client.write_all(b"PRIX /v1/x HTTP/1.1\r\n").await.expect("room");
         read(&mut io, MOMENT).await;
-        assert!(read(&mut io, IDLE - Duration::from_secs(1)).await.is_none());
-        assert!(timed_out(read(&mut io, Duration::from_secs(2)).await));
+        for _ in 0..4 {
+            assert!(read(&mut io, Duration::from_secs(2)).await.is_none());
+            client.write_all(b"x").await.expect("room");
+            read(&mut io, MOMENT).await;
+        }
+        assert!(timed_out(read(&mut io, Duration::from_secs(3)).await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_without_a_sign_of_life_end_with_their_connection() {
+        let (mut client, mut io, clock) = connection();
+        client.write_all(PREFACE).await.expect("room");
+        read(&mut io, MOMENT).await;
+        let request = clock.start();
+        assert!(read(&mut io, clock.stall - Duration::from_secs(1)).await.is_none());
+        request.is_alive();
+        assert!(read(&mut io, clock.stall - Duration::from_secs(1)).await.is_none());
+        assert!(timed_out(read(&mut io, clock.stall + IDLE).await));
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,17 +20,13 @@ use signals::{Signal, Signals};
 pub(crate) async fn run(config: Option<PathBuf>, listen: Option<SocketAddr>) -> Result<(), Box<dyn Error>> {
     let settings = read(config.as_ref())?;
     let address = listen.unwrap_or(settings.listen);
-    if settings.keys.is_none() && !settings.allow_open_on_network && !address.ip().is_loopback() {
-        return Err("open mode on an address that is not loopback needs allow_open_on_network = true".into());
-    }
-    if settings.keys.as_ref().is_some_and(Vec::is_empty) {
-        tracing::warn!("no key is defined: every request will be answered 401");
-    }
+    may_serve(&settings, address)?;
     let signals = Signals::listen()?;
     let current = Arc::new(Current::new(Gateway::new(&settings)?));
     let server = Server::bind(address, Arc::clone(&current)).await?;
     log::say(&format!("listening on http://{}", server.address()));
-    server.serve(until_stopped(signals, config, settings.grace, current)).await;
+    let bound = server.address();
+    server.serve(until_stopped(signals, config, settings.grace, bound, current)).await;
     Ok(())
 }
 
@@ -39,10 +35,11 @@ async fn until_stopped(
     mut signals: Signals,
     config: Option<PathBuf>,
     mut grace: Duration,
+    bound: SocketAddr,
     current: Arc<Current>,
 ) -> Duration {
     while signals.next().await == Signal::Reload {
-        match reload(config.as_ref(), &current) {
+        match reload(config.as_ref(), bound, &current) {
             Ok(settings) => {
                 grace = settings.grace;
                 tracing::info!("settings read again");
@@ -53,10 +50,22 @@ async fn until_stopped(
     grace
 }
 
-fn reload(config: Option<&PathBuf>, current: &Current) -> Result<Settings, Box<dyn Error>> {
+/// The rules of a start hold for a reload, on the address that is being served: an edit must not open a door.
+fn reload(config: Option<&PathBuf>, bound: SocketAddr, current: &Current) -> Result<Settings, Box<dyn Error>> {
     let settings = read(config)?;
+    may_serve(&settings, bound)?;
     current.replace(Gateway::new(&settings)?);
     Ok(settings)
+}
+
+fn may_serve(settings: &Settings, address: SocketAddr) -> Result<(), Box<dyn Error>> {
+    if settings.keys.is_none() && !settings.allow_open_on_network && !address.ip().is_loopback() {
+        return Err("open mode on an address that is not loopback needs allow_open_on_network = true".into());
+    }
+    if settings.keys.as_ref().is_some_and(Vec::is_empty) {
+        tracing::warn!("no key is defined: every request will be answered 401");
+    }
+    Ok(())
 }
 
 fn read(config: Option<&PathBuf>) -> Result<Settings, Box<dyn Error>> {

@@ -20,7 +20,9 @@ use super::{
 use crate::gateway::Current;
 
 /// Connections at a time. Those that come while there are so many wait in the system's queue.
-const CONNECTIONS: usize = 10_000;
+const CONNECTIONS: u64 = 10_000;
+/// Files that are kept for everything but connections.
+const SPARE_FILES: u64 = 128;
 /// The head of a request: bytes of all its header lines, over HTTP/1.1 and HTTP/2 alike.
 const HEAD_BYTES: usize = 32 * 1024;
 const HEADERS: usize = 100;
@@ -51,7 +53,7 @@ impl Server {
     pub(crate) async fn serve(self, stop: impl Future<Output = Duration>) {
         let builder = Arc::new(builder());
         let graceful = GracefulShutdown::new();
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let places = Arc::new(Semaphore::new(places()));
         let mut stop = pin!(stop);
         let grace = loop {
             let (stream, place) = tokio::select! {
@@ -60,7 +62,7 @@ impl Server {
             };
             let (builder, current, watcher) = (Arc::clone(&builder), Arc::clone(&self.current), graceful.watcher());
             tokio::spawn(async move {
-                let clock = Arc::new(Clock::default());
+                let clock = Arc::new(Clock::new(current.silence()));
                 let io = TokioIo::new(Clocked::new(stream, Arc::clone(&clock)));
                 let service = service_fn(move |request: Request<Incoming>| {
                     access::answer(Arc::clone(&current), clock.start(), request)
@@ -77,6 +79,16 @@ impl Server {
             tracing::warn!("requests in flight took longer than the grace and were cut");
         }
     }
+}
+
+/// As many as there may be, and no more than there are files for: one to the client and one to its provider.
+fn places() -> usize {
+    let files = rlimit::increase_nofile_limit(2 * CONNECTIONS + SPARE_FILES).unwrap_or(1024);
+    let places = (files.saturating_sub(SPARE_FILES) / 2).clamp(16, CONNECTIONS);
+    if places < CONNECTIONS {
+        tracing::warn!(files, places, "the limit on open files is low: fewer connections are served at a time");
+    }
+    usize::try_from(places).unwrap_or(16)
 }
 
 async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {

@@ -30,7 +30,13 @@ impl Problem {
             }
             None => match message.strip_prefix("invalid value: ").and_then(|rest| rest.split_once(", expected ")) {
                 Some((_, expected)) => format!("invalid value, expected {expected}"),
-                None => message.to_owned(),
+                // `unknown variant `x`, expected …`: what stands in a place for words may be a secret by mistake.
+                None => {
+                    match message.strip_prefix("unknown variant ").and_then(|rest| rest.split_once(", expected ")) {
+                        Some((_, expected)) => format!("unknown value, expected {expected}"),
+                        None => message.to_owned(),
+                    }
+                }
             },
         };
         Self::new(error.span(), "", why)

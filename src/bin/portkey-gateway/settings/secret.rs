@@ -21,11 +21,14 @@ impl SecretRef {
     pub(crate) fn read(&self) -> Result<Secret, String> {
         match self {
             Self::Literal(secret) => Ok(secret.clone()),
-            Self::Env(name) => env::var(name)
-                .map(Secret::from)
-                .map_err(|_| format!("the environment variable {name} is not set, or is no text")),
+            Self::Env(name) => env::var(name).map(Secret::from).map_err(|_| {
+                // A secret that was written here by mistake has other characters than a name.
+                let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+                let name = if name.bytes().all(plain) { name } else { "of that name" };
+                format!("the environment variable {name} is not set, or is no text")
+            }),
             Self::File(path) => {
-                let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+                let text = fs::read_to_string(path).map_err(|error| format!("the file can't be read: {error}"))?;
                 Ok(Secret::from(text.strip_suffix('\n').map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text))))
             }
         }

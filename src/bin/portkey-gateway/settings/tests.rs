@@ -46,7 +46,7 @@ fn what_is_wrong_is_named_by_line_and_key() {
     let key = "[[keys]]\nid = \"a\"\nkey = \"pk-7Qm2vX9tRb4Ls8Kd1Wn6\"\n";
     for (text, expected) in [
         ("mode = \"required\"\nlisten_on = 1", "gw.toml:2: unknown field `listen_on`"),
-        ("mode = \"closed\"", "gw.toml:1: unknown variant"),
+        ("mode = \"closed\"", "gw.toml:1: unknown value"),
         ("mode = \"open\"\n[store]\nurl = \"x\"", "gw.toml:2: store: not available in this build"),
         ("mode = \"open\"\n[[jwt]]\norganisation = \"o\"", "jwt: not available in this build"),
         ("mode = \"open\"\nadmin_listen = \"127.0.0.1:1\"", "gw.toml:2: admin_listen: not available in this build"),
@@ -83,6 +83,10 @@ fn no_value_is_ever_quoted() {
         "mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = { env2 = \"canary-1\" }",
         "mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = \"canary-1canary-1canary-1.x\"",
         "mode = \"required\"\ntrusted_hosts = \"canary-1\"",
+        "mode = \"canary-1\"",
+        "mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = { env = \"canary-1\" }",
+        "mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = { file = \"/canary-1\" }",
+        "mode = \"open\"\ntrusted_hosts = [\"http://u:canary-1@a.b/\"]",
         "mode = \"open\"\n[upstream.base_url]\nopenai = \"http://user:canary-1@h/\"",
     ] {
         let found = problem(text);

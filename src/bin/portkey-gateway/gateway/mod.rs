@@ -1,6 +1,9 @@
 //! The stack that serves, made of settings.
 
-use std::{convert::Infallible, sync::Arc};
+mod browser;
+mod paced;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
@@ -18,12 +21,18 @@ use tower_portkey::{
 use tower_service::Service;
 
 use crate::settings::Settings;
+use paced::Paced;
 
 /// The leaf: a request's body may have been read and changed on its way.
-type Leaf = Forward<FullOr<Limited<Incoming>>>;
+type Leaf = Forward<FullOr<RequestBody>>;
+
+/// A request's body, counted and timed.
+type RequestBody = Limited<Paced<Incoming>>;
 
 /// The longest body of a request, in bytes. It is counted while it streams.
 const BODY_BYTES: usize = 100 * 1024 * 1024;
+/// Headers of a request, in either version of HTTP.
+const HEADERS: usize = 100;
 
 /// Everything behind the connection. A clone is some reference counts.
 #[derive(Clone, Debug)]
@@ -34,7 +43,13 @@ enum Mode {
 
 /// The gateway: the library's stack, and two pages of its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Gateway(Mode);
+pub(crate) struct Gateway {
+    mode: Mode,
+    /// How long a provider may be silent.
+    silence: Duration,
+    /// Whether only this machine is meant to come in, with nothing but its address to show for it.
+    local: bool,
+}
 
 /// The body of an answer.
 pub(crate) type GatewayBody =
@@ -42,14 +57,14 @@ pub(crate) type GatewayBody =
 
 /// Names the body of a service's responses.
 pub(crate) trait Serve:
-    Service<Request<Limited<Incoming>>, Response = Response<Self::Body>, Error = Infallible>
+    Service<Request<RequestBody>, Response = Response<Self::Body>, Error = Infallible>
 {
     type Body: Body<Data = Bytes>;
 }
 
 impl<S, B> Serve for S
 where
-    S: Service<Request<Limited<Incoming>>, Response = Response<B>, Error = Infallible>,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
     B: Body<Data = Bytes>,
 {
     type Body = B;
@@ -72,13 +87,15 @@ impl Gateway {
             .build()
             .map_err(BuildError::Client)?;
         let leaf = Forward::new(client);
-        Ok(Self(match &settings.keys {
+        let mode = match &settings.keys {
             None => Mode::Open(with_hosts(PortkeyLayer::builder().anonymous(), settings).build().layer(leaf)),
             Some(keys) => {
                 let auth = PortkeyAuthLayer::keys(keys.iter().cloned()).map_err(BuildError::Keys)?;
                 Mode::Required(with_hosts(PortkeyLayer::builder().auth(auth), settings).build().layer(leaf))
             }
-        }))
+        };
+        let silence = settings.upstream.first_byte.max(settings.upstream.idle);
+        Ok(Self { mode, silence, local: settings.keys.is_none() && !settings.allow_open_on_network })
     }
 
     /// Answers a request. Always: what fails is an answer, too.
@@ -89,10 +106,21 @@ impl Gateway {
                 rejection.with_message(format!("Payload size exceeds the limit of {}MB", BODY_BYTES >> 20)),
             );
         }
+        if request.headers().len() > HEADERS {
+            let mut refusal = refused(Rejection::new(Kind::InvalidRequest).with_message("Too many headers"));
+            *refusal.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return refusal;
+        }
+        if self.local && browser::is_foreign_page(request.headers()) {
+            let message = "A page of another host may not use a gateway in open mode";
+            let mut refusal = refused(Rejection::new(Kind::InvalidRequest).with_message(message));
+            *refusal.status_mut() = StatusCode::FORBIDDEN;
+            return refusal;
+        }
         let root = request.uri().path() == "/" && matches!(*request.method(), Method::GET | Method::HEAD);
-        let request = request.map(|body| Limited::new(body, BODY_BYTES));
+        let request = request.map(|body| Limited::new(Paced::new(body), BODY_BYTES));
         // Every layer of the stack is ready at any time: nothing in it holds requests back.
-        let response = match self.0.clone() {
+        let response = match self.mode.clone() {
             Mode::Open(mut stack) => stack.call(request).await.map(|response| response.map(Either::Left)),
             Mode::Required(mut stack) => stack.call(request).await.map(|response| response.map(Either::Right)),
         };
@@ -156,6 +184,11 @@ pub(crate) struct Current(arc_swap::ArcSwap<Gateway>);
 impl Current {
     pub(crate) fn new(gateway: Gateway) -> Self {
         Self(arc_swap::ArcSwap::from_pointee(gateway))
+    }
+
+    /// How long a provider may be silent.
+    pub(crate) fn silence(&self) -> Duration {
+        self.0.load().silence
     }
 
     pub(crate) fn replace(&self, gateway: Gateway) {
