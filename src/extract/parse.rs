@@ -11,7 +11,8 @@ use crate::{
 
 /// The typed headers, and the names of the internal ones that have to go.
 pub(super) fn read(headers: &HeaderMap) -> Result<(PortkeyHeaders, Vec<HeaderName>), Rejection> {
-    let mut values = Vec::new();
+    // Room for what an SDK sends.
+    let mut values = Vec::with_capacity(8);
     let mut internal = Vec::new();
     let mut before = None;
     for (name, value) in headers {

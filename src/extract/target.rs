@@ -1,6 +1,6 @@
 //! Whether the request target and the host can be read in one way only.
 
-use http::{Version, header::HOST, request::Parts, uri::Authority};
+use http::{Version, header::HOST, request::Parts};
 
 use crate::rejection::{Kind, Rejection};
 
@@ -67,13 +67,21 @@ fn encodes_a_letter(segment: &[u8]) -> bool {
 
 /// `host` or `host:port`: no user, no path, a port that is one.
 fn is_authority(text: &str) -> bool {
-    let Ok(authority) = text.parse::<Authority>() else { return false };
-    let host = authority.host();
-    let port = &text[host.len().min(text.len())..];
-    let good_port =
-        port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok());
-    let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'[' | b']' | b':');
-    !host.is_empty() && good_port && text.starts_with(host) && host.bytes().all(name)
+    let (host, rest) = match text.strip_prefix('[') {
+        Some(literal) => match literal.split_once(']') {
+            Some((host, rest)) => (host, rest),
+            None => return false,
+        },
+        None => text.split_at(memchr::memchr(b':', text.as_bytes()).unwrap_or(text.len())),
+    };
+    let port = match rest.strip_prefix(':') {
+        Some(port) => port.is_empty() || (!port.starts_with('+') && port.parse::<u16>().is_ok()),
+        None => rest.is_empty(),
+    };
+    let literal = text.starts_with('[');
+    let fits =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') || (literal && byte == b':');
+    port && !host.is_empty() && host.bytes().all(fits)
 }
 
 #[cfg(test)]
@@ -129,6 +137,10 @@ mod tests {
             ("[::1", false),
             ("a,b", false),
             ("a b", false),
+            ("[]:1", false),
+            ("[::1]1", false),
+            ("a:+1", false),
+            (":1", false),
         ] {
             assert_eq!(is_authority(host), good, "{host}");
         }
