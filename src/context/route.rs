@@ -50,6 +50,13 @@ impl<'a> Route<'a> {
         self.kind == Kind::Model
     }
 
+    /// Whether this is a question to a model whose body is JSON, never a form.
+    #[must_use]
+    pub fn asks_in_json(&self) -> bool {
+        let form = matches!(self.rest, Some("/images/edits" | "/audio/transcriptions" | "/audio/translations"));
+        self.asks_a_model() && !form
+    }
+
     /// Whether a key that is expired or exhausted may still be used here, so that results which were paid for can be
     /// fetched: `GET` of batches, files, fine-tuning jobs and of what lies below logs.
     #[must_use]

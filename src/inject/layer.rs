@@ -98,7 +98,8 @@ impl Guard for InjectGuard {
         let Some(target) = extensions.get::<Target>() else { return };
         let consumed = extensions.get::<PortkeyHeaders>().and_then(PortkeyHeaders::consumed);
         self.forwarded.strip(headers, target.is_unified(), target.forward(), consumed);
-        for header in target.headers() {
+        let repeats = |value: &HeaderValue| consumed.is_some_and(|key| key.is_repeated_by(value.as_bytes()));
+        for header in target.headers().iter().filter(|header| !repeats(&header.value)) {
             if header.replaces || !headers.contains_key(&header.name) {
                 headers.insert(&header.name, header.value.clone());
             }

@@ -89,6 +89,11 @@ impl Forwarded {
         if forward.contains(name) {
             return true;
         }
+        if memchr::memchr(b'_', name.as_str().as_bytes()).is_some() {
+            // To some servers it is the same name with a hyphen.
+            let alike = HeaderName::try_from(name.as_str().replace('_', "-"));
+            return alike.is_ok_and(|alike| self.passes(&alike, unified, forward));
+        }
         let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.as_str().starts_with(prefix));
         if unified {
             self.unified.contains(name) || begins(&self.unified_prefixes) && !self.denied.contains(name)
@@ -137,6 +142,8 @@ mod tests {
         "metadata-flavor",
         "x-aws-ec2-metadata-token",
         "x-google-metadata-request",
+        "x_amz_date",
+        "x_api_key",
     ];
 
     fn left(names: &[&'static str], unified: bool, forward: &[HeaderName]) -> Vec<String> {

@@ -4,14 +4,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
 use tower_service::Service;
 
 use super::{ParamsFuture, budget::Budget, future::Reader};
 use crate::{
     body::FullOr,
-    context::RequestConfig,
+    context::{RequestConfig, Route},
     rejection::{Asked, Kind, Rejection, RenderRejection, refuse},
 };
 
@@ -39,16 +39,16 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        if let Some(config) = request.extensions_mut().get_mut::<RequestConfig>() {
-            config.params_seen = true;
-        }
-        let config = request.extensions().get::<RequestConfig>();
+        let Some(config) = request.extensions_mut().get_mut::<RequestConfig>() else {
+            let (head, _) = request.into_parts();
+            let rejection = Rejection::misassembled("ConfigLayer");
+            let response = refuse(&self.render, rejection, &Asked::of(&head.headers), head.extensions);
+            return ParamsFuture::refused(response);
+        };
+        config.params_seen = true;
+        let changes = config.params().is_some();
         let without_body = matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE);
-        if config.and_then(RequestConfig::params).is_none()
-            || without_body
-            || request.body().is_end_stream()
-            || is_form(request.headers())
-        {
+        if !changes || without_body || request.body().is_end_stream() || is_form(&request) {
             return ParamsFuture::forwarded(self.inner.call(request.map(FullOr::inner)));
         }
         let (head, body) = request.into_parts();
@@ -66,17 +66,19 @@ where
 }
 
 pub(super) fn too_large(limit: usize) -> Rejection {
-    Rejection::new(Kind::PayloadTooLarge)
-        .with_message(format!("Payload size exceeds the limit of {}MB", limit / (1024 * 1024)))
+    let limit = if limit < 1 << 20 { format!("{limit} bytes") } else { format!("{}MB", limit >> 20) };
+    Rejection::new(Kind::PayloadTooLarge).with_message(format!("Payload size exceeds the limit of {limit}"))
 }
 
 /// Whether the body is a form, which has no members that a config could change. Every other body is read, whatever it
-/// says it is: a change that is left out without a word could be what keeps a caller to a model.
-fn is_form(headers: &HeaderMap) -> bool {
-    let Some(Ok(kind)) = headers.get(CONTENT_TYPE).map(HeaderValue::to_str) else { return false };
+/// says it is, and so is every body where a model is asked in JSON: a change that is left out without a word could be
+/// what keeps a caller to a model.
+fn is_form<B>(request: &Request<B>) -> bool {
+    let Some(Ok(kind)) = request.headers().get(CONTENT_TYPE).map(HeaderValue::to_str) else { return false };
     let mut parts = kind.split(';').map(str::trim);
     let form = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("multipart/form-data"));
-    form && parts.any(|part| part.get(..9).is_some_and(|name| name.eq_ignore_ascii_case("boundary=")))
+    let bounded = |part: &str| part.get(..9).is_some_and(|name| name.eq_ignore_ascii_case("boundary="));
+    form && parts.any(bounded) && !Route::of(request.method(), request.uri().path()).asks_in_json()
 }
 
 impl<S: Clone, R: Clone> Clone for ApplyParams<S, R> {

@@ -1,7 +1,7 @@
 //! What a request asks for becomes a target (pure).
 
 use http::{
-    HeaderMap, Method, Uri,
+    HeaderMap, HeaderValue, Method, Uri,
     header::AUTHORIZATION,
     request::Parts,
     uri::{self, PathAndQuery},
@@ -67,6 +67,12 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     parts.path_and_query = Some(plan.path_and_query);
     let uri = Uri::from_parts(parts).map_err(|error| Rejection::new(Kind::Internal).with_source(error))?;
 
+    if portkey
+        .consumed()
+        .is_some_and(|own| own.is_repeated_by(uri.path_and_query().map_or("", PathAndQuery::as_str).as_bytes()))
+    {
+        return Err(stays_here());
+    }
     let mut forward = config.forward_headers.clone();
     forward.extend(row.passes());
     let mut target = Target::builder(provider, plan.scheme, plan.authority, origin)
@@ -80,9 +86,8 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         target = target.credential_param(Some(param));
     }
     target = match found.and_then(|credential| without_own_scheme(credential, &plan.placement)) {
-        Some(credential) if portkey.consumed().is_some_and(|own| own.expose() == credential.expose()) => {
-            let message = "The credential for the provider is the caller's own gateway key, which never leaves";
-            return Err(Rejection::new(Kind::InvalidRequest).with_message(message));
+        Some(credential) if portkey.consumed().is_some_and(|own| is_behind(own, &credential)) => {
+            return Err(stays_here());
         }
         Some(credential) => target.credential(credential, CredentialSource::Caller, plan.placement),
         None if row.is_optional() => target,
@@ -162,17 +167,28 @@ fn base<'f>(
 /// The credential of a request whose config names no provider: `authorization`, else the header in which the provider
 /// itself takes its keys, on this route or on its own ones.
 fn of_headers(headers: &HeaderMap, here: &Placement, native: &Placement) -> Option<Credential> {
-    if let Some(value) = headers.get(AUTHORIZATION) {
+    if let Some(value) = headers.get(AUTHORIZATION).filter(|value| !is_empty(value)) {
         return Credential::from_authorization(value);
     }
     let own = |placement: &Placement| match placement {
         // What Portkey's clients put there is a gateway key, never a provider's.
-        Placement::Header { name, .. } if *name == API_KEY => None,
+        Placement::Header { name, .. } if *name == API_KEY || *name == AUTHORIZATION => None,
         Placement::Header { name, .. } => headers.get(name),
         Placement::Query { .. } => headers.get(GOOGLE_API_KEY),
         Placement::None => None,
     };
     own(here).or_else(|| own(native)).and_then(Credential::from_raw)
+}
+
+/// Whether a credential is the gateway key, or has it behind some scheme.
+fn is_behind(own: &Credential, credential: &Credential) -> bool {
+    own.expose() == credential.expose() || own.is_repeated_by(credential.expose().as_bytes())
+}
+
+/// A scheme without a credential is none.
+fn is_empty(authorization: &HeaderValue) -> bool {
+    let text = authorization.as_bytes().trim_ascii();
+    text.is_empty() || text.eq_ignore_ascii_case(b"bearer")
 }
 
 /// `Token x` for a provider whose header reads `Token x`: the scheme is not doubled.
@@ -181,6 +197,11 @@ fn without_own_scheme(credential: Credential, placement: &Placement) -> Option<C
         Placement::Header { prefix, .. } if !prefix.is_empty() => credential.without_scheme(prefix.trim_end()),
         _ => Some(credential),
     }
+}
+
+fn stays_here() -> Rejection {
+    Rejection::new(Kind::InvalidRequest)
+        .with_message("The caller's gateway key stands where the provider would read it; it never leaves")
 }
 
 fn missing(row: &Row) -> Rejection {

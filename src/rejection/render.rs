@@ -45,7 +45,7 @@ pub struct PortkeyJson;
 
 impl RenderRejection for PortkeyJson {
     fn render(&self, rejection: &Rejection, asked: &Asked) -> Response<Bytes> {
-        let mut response = if asked.grpc { grpc(rejection) } else { http(rejection, asked) };
+        let mut response = if asked.grpc { grpc(rejection) } else { http(rejection) };
         let headers = response.headers_mut();
         if let Some(after) = rejection.retry_after() {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
@@ -53,6 +53,11 @@ impl RenderRejection for PortkeyJson {
         }
         if rejection.kind().is_exception() {
             headers.insert(GATEWAY_EXCEPTION, HeaderValue::from_static("true"));
+        }
+        if let Some(origin) = &asked.origin {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-portkey-cache-status"));
+            headers.insert(VARY, HeaderValue::from_static("origin"));
         }
         headers.extend(rejection.headers().iter().map(|(name, value)| (name.clone(), value.clone())));
         response
@@ -76,7 +81,7 @@ pub fn refuse<R: RenderRejection>(
     response
 }
 
-fn http(rejection: &Rejection, asked: &Asked) -> Response<Bytes> {
+fn http(rejection: &Rejection) -> Response<Bytes> {
     let (body, content_type) = json::body(rejection);
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = rejection.kind().status();
@@ -84,11 +89,6 @@ fn http(rejection: &Rejection, asked: &Asked) -> Response<Bytes> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Some(challenge) = challenge(rejection) {
         headers.insert(WWW_AUTHENTICATE, challenge);
-    }
-    if let Some(origin) = &asked.origin {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-portkey-cache-status"));
-        headers.insert(VARY, HeaderValue::from_static("origin"));
     }
     response
 }

@@ -179,6 +179,11 @@ fn the_header_in_which_the_provider_takes_its_keys_will_do() {
         assert_eq!(seen.header(name), Some(value), "{provider} {line:?}");
         assert_eq!(times(&seen, value), 1, "{provider} {line:?}");
     }
+    // An empty authorization is none.
+    for empty in ["", "Bearer ", "bearer"] {
+        let lines = [("x-portkey-provider", "anthropic"), ("authorization", empty), ("x-api-key", "k")];
+        assert_eq!(sent(&Method::POST, "/v1/messages", &lines).header("x-api-key"), Some("k"), "{empty:?}");
+    }
     let google = [("x-portkey-provider", "google"), ("x-goog-api-key", "a/b&c")];
     assert_eq!(sent(&Method::POST, "/v1/models/g:embed", &google).head.uri.query(), Some("key=a%2Fb%26c"));
 }

@@ -71,13 +71,54 @@ fn other_bodies_pass_byte_for_byte() {
     ] {
         for body in ["", "{\n  \"a\" :1.0 }\n", "not JSON", "\u{feff}{}", r#"{"a":1,"a":2}"#] {
             let chunks: Vec<Bytes> = body.as_bytes().chunks(3).map(Bytes::copy_from_slice).collect();
-            let request = asked(config, content_type, "").map(|_| Chunks::new(chunks.clone()));
+            let mut request = asked(config, content_type, "").map(|_| Chunks::new(chunks.clone()));
+            if config == CHANGE {
+                *request.uri_mut() = "/v1/audio/transcriptions".parse().expect("a path");
+            }
             // A limit counts for what is read only.
             let answer = sent(ParamsLayer::new().limit(1), request);
             assert_eq!(answer.leaf().chunks, chunks, "{config} {content_type:?} {body:?}: not merged, not held");
             assert_eq!(answer.leaf().hint.exact(), None, "{config} {content_type:?} {body:?}");
             assert_eq!(answer.leaf().header("content-length"), None, "{config} {content_type:?} {body:?}");
         }
+    }
+}
+
+/// A pinned model is not avoided by calling the question a form.
+#[test]
+fn a_question_in_json_is_no_form() {
+    let change = r#","override_params":{"model":"pinned"}"#;
+    let form = Some("multipart/form-data; boundary=x");
+    let answer = sent(ParamsLayer::new(), asked(change, form, r#"{"model":"other"}"#));
+    assert_eq!(answer.leaf().body(), r#"{"model":"pinned"}"#);
+    assert_eq!(sent(ParamsLayer::new(), asked(change, form, "--x")).kind(), Some(Kind::InvalidRequest));
+}
+
+/// Names that come by the thousand, from caller and config, cost what they weigh.
+#[test]
+fn many_members_are_refused_before_they_cost_much() {
+    let names = |count: usize| (0..count).map(|index| format!("\"m{index}\":1")).collect::<Vec<_>>().join(",");
+    let drops: Vec<_> = (0..2000).map(|index| format!("\"{index}\"")).collect();
+    let change = format!(r#","drop_params":[{}]"#, drops.join(","));
+    let began = std::time::Instant::now();
+    let many = format!("{{{}}}", names(4096));
+    assert_eq!(sent(ParamsLayer::new(), asked(&change, None, many.clone())).leaf().body(), many);
+    let more = format!("{{{}}}", names(300_000));
+    assert_eq!(sent(ParamsLayer::new(), asked(&change, None, more)).kind(), Some(Kind::InvalidRequest));
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+/// Bodies that are held have a budget together, and it comes back.
+#[test]
+fn what_all_bodies_may_hold_is_bounded() {
+    let change = r#","override_params":{"a":1}"#;
+    let layer = ParamsLayer::new().budget(8);
+    let request = |body: &'static str| asked(change, None, body).map(|_| Chunks::new([body]));
+    let over = sent(layer.clone(), request(r#"{"b":1234567}"#));
+    assert_eq!((over.status(), over.kind()), (503, Some(Kind::Unavailable)));
+    assert_eq!(over.header("retry-after"), Some("1"));
+    for _ in 0..3 {
+        assert_eq!(sent(layer.clone(), request("{}")).leaf().body(), r#"{"a":1}"#);
     }
 }
 

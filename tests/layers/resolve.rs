@@ -98,6 +98,9 @@ fn what_is_valid_and_not_served_is_501() {
         ("openai", Some(with(r#""output_guardrails":[{"default.contains":{}}]"#)), 501, GUARDRAILS),
         ("openai", Some(with(r#""before_request_hooks":[{"id":"h"}]"#)), 501, GUARDRAILS),
         ("openai", Some(with(r#""after_request_hooks":[{"id":"h"}]"#)), 501, GUARDRAILS),
+        ("openai", Some(with(r#""default_input_guardrails":["g"]"#)), 501, GUARDRAILS),
+        ("openai", Some(with(r#""default_output_guardrails":[{"default.contains":{}}]"#)), 501, GUARDRAILS),
+        ("openai", Some(with(r#""default_input_guardrails":[]"#)), 200, ""),
         ("openai", Some(with(r#""input_guardrails":[{"deny":"no"}]"#)), 400, "Invalid config passed"),
         ("openai", Some(with(r#""input_guardrails":[],"after_request_hooks":[]"#)), 200, ""),
         (

@@ -4,7 +4,8 @@ use http::Method;
 use serde_json::json;
 use tower::{Layer, ServiceBuilder};
 use tower_portkey::{
-    ConfigLayer, ExtractLayer, InjectLayer, PortkeyLayer, RequireScopeLayer, ResolveLayer, ServiceBuilderExt,
+    ConfigLayer, ExtractLayer, InjectLayer, ParamsLayer, PortkeyLayer, RequireScopeLayer, ResolveLayer,
+    ServiceBuilderExt,
     auth::KeySet,
     context::{PortkeyHeaders, Principal, ProviderId, Status},
     host::{CustomHost, TrustedHosts},
@@ -129,6 +130,24 @@ fn the_gateways_key_stays_here() {
     }
 }
 
+/// A scheme that is written twice, or that only the provider knows, hides it from nobody.
+#[test]
+fn the_gateways_key_stays_here_behind_any_scheme() {
+    for (provider, path, scheme) in [
+        ("openai", CHAT, "Bearer Bearer "),
+        ("openai", CHAT, "Bearer bearer  BEARER "),
+        ("openai", CHAT, "Basic "),
+        ("openai", CHAT, "Token "),
+        ("deepgram", "/v1/listen", "Token "),
+        ("bytez", "/v1/models", "Key "),
+    ] {
+        let line = format!("{scheme}{KEY}");
+        let lines = [SHOWN, ("x-portkey-provider", provider), ("authorization", &*line)];
+        let answer = send(&hosted(), request(&Method::POST, path, &lines));
+        assert_eq!((answer.status(), answer.seen.is_none()), (400, true), "{provider} {scheme}");
+    }
+}
+
 #[test]
 fn a_layer_whose_fact_is_missing_names_the_one_that_leaves_it() {
     fn told<L, B>(layer: &L, lines: Lines<'_>, missing: &str)
@@ -155,6 +174,8 @@ fn a_layer_whose_fact_is_missing_names_the_one_that_leaves_it() {
     told(&(RequireScopeLayer::by_route(), auth(caller())), lines, "PortkeyAuthLayer");
     told(&ConfigLayer::new(), lines, "ExtractLayer");
     told(&(ConfigLayer::new(), ExtractLayer::new()), lines, "ExtractLayer");
+    told(&ParamsLayer::new(), lines, "ConfigLayer");
+    told(&(ExtractLayer::new(), ParamsLayer::new(), ConfigLayer::new()), lines, "ConfigLayer");
     told(&ResolveLayer::new(), lines, "ExtractLayer");
     told(&(ExtractLayer::new(), ResolveLayer::new()), lines, "ConfigLayer");
     told(&InjectLayer::new(), lines, "ResolveLayer");

@@ -27,7 +27,12 @@ pub(super) fn object(config: &Json<'_>, asked: &Asks<'_>) -> ConfigObject {
             "forward_headers" => object.forward_headers = Some(names(value)),
             "request_timeout" => object.request_timeout = timeout(value),
             "strategy" | "targets" => object.has_targets = true,
-            "input_guardrails" | "output_guardrails" | "before_request_hooks" | "after_request_hooks" => {
+            "input_guardrails"
+            | "output_guardrails"
+            | "default_input_guardrails"
+            | "default_output_guardrails"
+            | "before_request_hooks"
+            | "after_request_hooks" => {
                 object.has_guardrails |= matches!(value, Json::List(items) if !items.is_empty());
             }
             "default_params" => object.params.default = verbatim(value),
