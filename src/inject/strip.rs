@@ -83,23 +83,28 @@ impl Forwarded {
     }
 
     fn passes(&self, name: &HeaderName, unified: bool, forward: &[HeaderName]) -> bool {
+        let text = name.as_str();
+        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| text.starts_with(prefix));
+        let asked = !forward.is_empty() && forward.contains(name);
+        // The cheaper question first: most names on a unified route end here.
+        if unified && !asked && !self.unified.contains(name) && !begins(&self.unified_prefixes) {
+            return false;
+        }
         if header::never_forwarded(name) {
             return false;
         }
-        if forward.contains(name) {
+        if asked {
             return true;
         }
-        if memchr::memchr(b'_', name.as_str().as_bytes()).is_some() {
+        if memchr::memchr(b'_', text.as_bytes()).is_some() {
             // To some servers it is the same name with a hyphen.
-            let alike = HeaderName::try_from(name.as_str().replace('_', "-"));
+            let alike = HeaderName::try_from(text.replace('_', "-"));
             return alike.is_ok_and(|alike| self.passes(&alike, unified, forward));
         }
-        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.as_str().starts_with(prefix));
-        if unified {
-            self.unified.contains(name) || begins(&self.unified_prefixes) && !self.denied.contains(name)
-        } else {
-            !self.denied.contains(name) && (!begins(&self.denied_prefixes) || self.unified.contains(name))
+        if self.denied.contains(name) {
+            return false;
         }
+        unified || !begins(&self.denied_prefixes) || self.unified.contains(name)
     }
 }
 
