@@ -7,6 +7,7 @@ use super::{parse, target};
 use crate::{
     context::PortkeyHeaders,
     guard::{Decision, Guard, GuardLayer, GuardService},
+    header::{PREFIX, is_secret},
     rejection::{PortkeyJson, Rejection},
 };
 
@@ -64,6 +65,12 @@ impl Guard for ExtractGuard {
     fn admit(&self, head: &mut Parts, (headers, internal): Self::Grant) {
         for name in internal {
             head.headers.remove(name);
+        }
+        // So that no layer that prints headers prints these.
+        for (name, value) in &mut head.headers {
+            if is_secret(name) || name.as_str().starts_with(PREFIX) {
+                value.set_sensitive(true);
+            }
         }
         head.extensions.insert(headers);
     }

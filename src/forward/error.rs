@@ -18,6 +18,8 @@ pub(super) fn failed(error: legacy::Error, origin: HostOrigin) -> Rejection {
     let rejection = if caused_by(&error, <dyn Error>::is::<LengthLimitError>) {
         // A layer in front counts the body while it streams (`http_body_util::Limited`).
         Rejection::new(Kind::PayloadTooLarge)
+    } else if caused_by(&error, is_of_the_body) {
+        Rejection::new(Kind::InvalidRequest).with_message("The request's body broke off")
     } else if of_caller {
         Rejection::new(Kind::BadGateway)
     } else if !error.is_connect() {
@@ -34,6 +36,11 @@ pub(super) fn failed(error: legacy::Error, origin: HostOrigin) -> Rejection {
 pub(super) fn exceeded(limit: Duration) -> Rejection {
     let message = format!("Request exceeded the timeout sent in the request: {}ms", limit.as_millis());
     Rejection::new(Kind::Timeout).with_message(message)
+}
+
+/// Whether it was the request's own body that failed.
+fn is_of_the_body(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref().is_some_and(|error: &hyper::Error| error.is_user() && error.source().is_some())
 }
 
 fn caused_by(error: &(dyn Error + 'static), is_it: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {

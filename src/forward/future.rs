@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Extensions, Response, StatusCode};
+use http::{Extensions, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{self, ResponseFuture};
 use pin_project_lite::pin_project;
@@ -97,6 +97,8 @@ fn answered(
         let refused = Rejection::new(Kind::BadGateway).with_message("The provider switched protocols unasked");
         return Err(marked(refused, facts));
     }
+    // HTTP/1.0 ends a body by closing. Passed on with that version, a stream that broke would end like a whole one.
+    *response.version_mut() = Version::HTTP_11;
     let mut sent = None;
     if let Some(target) = facts.get::<Target>() {
         sent = target.credential().cloned();

@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Version, header::HOST};
+use http::{
+    HeaderValue, Method, Request, Response, Version,
+    header::{CONTENT_LENGTH, HOST},
+};
 use http_body::Body;
 use tower_service::Service;
 
@@ -63,6 +66,10 @@ where
         *request.version_mut() = Version::HTTP_11;
         request.headers_mut().remove(HOST);
         header::strip_hop_by_hop(request.headers_mut());
+        // RFC 9110, section 8.6: these methods say so where they carry nothing; servers answer 411 to those that don't.
+        if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) && request.body().is_end_stream() {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let request = request.map(|body| OutgoingBody { body });
         ForwardFuture::sent(self.pools.of(origin).request(request), facts, limit, &self.client)
     }

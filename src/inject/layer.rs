@@ -1,4 +1,4 @@
-use std::future::Ready;
+use std::{fmt, future::Ready};
 
 use http::{HeaderName, HeaderValue, Uri, request::Parts};
 use tower_layer::Layer;
@@ -61,13 +61,18 @@ impl<S, R: Clone> Layer<S> for InjectLayer<R> {
     }
 }
 
-/// What will be written, made ready: writing it can't fail any more.
-#[derive(Debug)]
+/// What will be written, made ready: writing it can't fail any more. Debug shows nothing.
 pub struct Injection {
     /// The credential as a header, sensitive.
     header: Option<(HeaderName, HeaderValue)>,
     /// The URI, where its query has to change.
     uri: Option<Uri>,
+}
+
+impl fmt::Debug for Injection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Injection")
+    }
 }
 
 impl Guard for InjectGuard {

@@ -6,7 +6,10 @@ mod paced;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING},
+};
 use http_body::Body;
 use http_body_util::{Either, Limited};
 use hyper::body::Incoming;
@@ -111,6 +114,12 @@ impl Gateway {
             *refusal.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             return refusal;
         }
+        if !is_framed_plainly(request.headers()) {
+            let rejection = Rejection::new(Kind::InvalidRequest);
+            let rejection = rejection.with_message("Invalid header: transfer-encoding is not chunked alone");
+            // What follows on the connection is not read as a request.
+            return refused(rejection.with_header(CONNECTION, HeaderValue::from_static("close")));
+        }
         if self.local && browser::is_foreign_page(request.headers()) {
             let message = "A page of another host may not use a gateway in open mode";
             let mut refusal = refused(Rejection::new(Kind::InvalidRequest).with_message(message));
@@ -134,6 +143,12 @@ impl Gateway {
     }
 }
 
+/// Any coding but this one would be passed on undone, as if it were a part of the body (RFC 9112, section 6.1).
+fn is_framed_plainly(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) && codings.next().is_none()
+}
+
 /// `GET /v1/health`: the one route without authentication, matched exactly.
 pub(crate) fn health(request: &Request<Incoming>) -> Option<Response<GatewayBody>> {
     let asked = request.uri().path() == "/v1/health" && matches!(*request.method(), Method::GET | Method::HEAD);
@@ -155,7 +170,7 @@ fn refused(rejection: Rejection) -> Response<GatewayBody> {
 fn page(content_type: &'static str, text: &'static str) -> Response<GatewayBody> {
     let mut response = Response::new(Either::Left(FullOr::full(text)));
     *response.status_mut() = StatusCode::OK;
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 

@@ -32,9 +32,9 @@ pub(crate) async fn answer(
     let line =
         Line { began: Instant::now(), method: request.method().clone(), uri: request.uri().clone(), told: false };
     let response = match health(&request) {
-        Some(page) => page,
         // RFC 9112, section 3.2: an HTTP/1.1 request names its host.
-        None if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) => bad_request("host"),
+        _ if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) => bad_request("host"),
+        Some(page) => page,
         None => gateway.answer(request).await,
     };
     line.tell(&response);

@@ -147,6 +147,8 @@ impl<I> Clocked<I> {
         } else if new && !self.in_head && !self.is_multiplexed() && !busy {
             // Bytes that made no request yet: the next head has begun.
             self.in_head = true;
+            // Signs of the requests before say nothing about this head.
+            self.signs = self.clock.signs.load(Ordering::Relaxed);
             self.limit = Instant::now() + HEAD;
         }
         if self.limit < self.timer.deadline() {

@@ -1,0 +1,17 @@
+//! The binary as its users run it: settings files, signals, exit codes, and raw bytes on its socket.
+
+#![cfg(feature = "gateway")]
+#![allow(clippy::expect_used, clippy::panic)] // Helpers are tests, too.
+
+mod access_log;
+mod auth;
+mod bodies;
+mod commands;
+mod framing;
+mod heads;
+mod http2;
+mod lifecycle;
+#[path = "../support/net.rs"]
+#[allow(dead_code)] // Each test binary uses its own part.
+mod net;
+mod process;
