@@ -1,15 +1,13 @@
 //! The stack that serves, made of settings.
 
 mod browser;
+mod edge;
 mod paced;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING},
-};
+use http::{HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
 use http_body_util::{Either, Limited};
 use hyper::body::Incoming;
@@ -31,11 +29,6 @@ type Leaf = Forward<FullOr<RequestBody>>;
 
 /// A request's body, counted and timed.
 type RequestBody = Limited<Paced<Incoming>>;
-
-/// The longest body of a request, in bytes. It is counted while it streams.
-const BODY_BYTES: usize = 100 * 1024 * 1024;
-/// Headers of a request, in either version of HTTP.
-const HEADERS: usize = 100;
 
 /// Everything behind the connection. A clone is some reference counts.
 #[derive(Clone, Debug)]
@@ -103,31 +96,16 @@ impl Gateway {
 
     /// Answers a request. Always: what fails is an answer, too.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<GatewayBody> {
-        if request.body().size_hint().lower() > BODY_BYTES as u64 {
-            let rejection = Rejection::new(Kind::PayloadTooLarge);
-            return refused(
-                rejection.with_message(format!("Payload size exceeds the limit of {}MB", BODY_BYTES >> 20)),
-            );
+        if let Some((status, rejection)) = edge::refusal(&request, self.local) {
+            let mut answer = refused(rejection);
+            *answer.status_mut() = status;
+            return answer;
         }
-        if request.headers().len() > HEADERS {
-            let mut refusal = refused(Rejection::new(Kind::InvalidRequest).with_message("Too many headers"));
-            *refusal.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return refusal;
-        }
-        if !is_framed_plainly(request.headers()) {
-            let rejection = Rejection::new(Kind::InvalidRequest);
-            let rejection = rejection.with_message("Invalid header: transfer-encoding is not chunked alone");
-            // What follows on the connection is not read as a request.
-            return refused(rejection.with_header(CONNECTION, HeaderValue::from_static("close")));
-        }
-        if self.local && browser::is_foreign_page(request.headers()) {
-            let message = "A page of another host may not use a gateway in open mode";
-            let mut refusal = refused(Rejection::new(Kind::InvalidRequest).with_message(message));
-            *refusal.status_mut() = StatusCode::FORBIDDEN;
-            return refusal;
+        if let Some(page) = health(&request) {
+            return page;
         }
         let root = request.uri().path() == "/" && matches!(*request.method(), Method::GET | Method::HEAD);
-        let request = request.map(|body| Limited::new(Paced::new(body), BODY_BYTES));
+        let request = request.map(|body| Limited::new(Paced::new(body), edge::BODY_BYTES));
         // Every layer of the stack is ready at any time: nothing in it holds requests back.
         let response = match self.mode.clone() {
             Mode::Open(mut stack) => stack.call(request).await.map(|response| response.map(Either::Left)),
@@ -143,23 +121,12 @@ impl Gateway {
     }
 }
 
-/// Any coding but this one would be passed on undone, as if it were a part of the body (RFC 9112, section 6.1).
-fn is_framed_plainly(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) && codings.next().is_none()
-}
-
 /// `GET /v1/health`: the one route without authentication, matched exactly.
-pub(crate) fn health(request: &Request<Incoming>) -> Option<Response<GatewayBody>> {
+fn health(request: &Request<Incoming>) -> Option<Response<GatewayBody>> {
     let asked = request.uri().path() == "/v1/health" && matches!(*request.method(), Method::GET | Method::HEAD);
     let text =
         concat!(r#"{"status":"success","message":"Server is healthy","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
     asked.then(|| page("application/json", text))
-}
-
-/// What is wrong with a request that names no host.
-pub(crate) fn bad_request(header: &'static str) -> Response<GatewayBody> {
-    refused(Rejection::new(Kind::InvalidRequest).with_message(format!("Invalid header: {header} is missing")))
 }
 
 fn refused(rejection: Rejection) -> Response<GatewayBody> {
@@ -169,7 +136,6 @@ fn refused(rejection: Rejection) -> Response<GatewayBody> {
 
 fn page(content_type: &'static str, text: &'static str) -> Response<GatewayBody> {
     let mut response = Response::new(Either::Left(FullOr::full(text)));
-    *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

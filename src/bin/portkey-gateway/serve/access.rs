@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, Uri, Version, header::HOST};
+use http::{Method, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -19,7 +19,7 @@ use tower_portkey::{
 };
 
 use super::clock::InFlight;
-use crate::gateway::{Current, GatewayBody, bad_request, health};
+use crate::gateway::{Current, GatewayBody};
 
 /// Answers a request and writes the line: method, path, status, provider, key id, trace id and the time until the
 /// head of the answer. No query, no header, no body. A client that goes away before has its line, too: by then its
@@ -31,12 +31,7 @@ pub(crate) async fn answer(
 ) -> Result<Response<Counted>, Infallible> {
     let line =
         Line { began: Instant::now(), method: request.method().clone(), uri: request.uri().clone(), told: false };
-    let response = match health(&request) {
-        // RFC 9112, section 3.2: an HTTP/1.1 request names its host.
-        _ if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) => bad_request("host"),
-        Some(page) => page,
-        None => gateway.answer(request).await,
-    };
+    let response = gateway.answer(request).await;
     line.tell(&response);
     Ok(response.map(|body| Counted { body, in_flight }))
 }
