@@ -18,7 +18,7 @@ macro_rules! portkey_headers {
             /// Every header there is.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The header whose name is [`PREFIX`] and `suffix` (lower case).
+            /// The header whose name is [`PREFIX`](super::PREFIX) and `suffix` (lower case).
             #[must_use]
             pub fn from_suffix(suffix: &str) -> Option<Self> {
                 match suffix {
@@ -27,7 +27,7 @@ macro_rules! portkey_headers {
                 }
             }
 
-            /// What follows [`PREFIX`].
+            /// What follows [`PREFIX`](super::PREFIX).
             #[must_use]
             pub const fn suffix(self) -> &'static str {
                 match self {
