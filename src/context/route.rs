@@ -16,6 +16,8 @@ enum Kind {
     /// Another unified operation: files, batches, …
     Object,
     Passthrough,
+    /// Passthrough by the deprecated name.
+    Proxy,
 }
 
 impl<'a> Route<'a> {
@@ -26,7 +28,7 @@ impl<'a> Route<'a> {
             return Self { rest: None, kind: Kind::Passthrough };
         };
         match rest.strip_prefix("/proxy").filter(|rest| rest.starts_with('/')) {
-            Some(rest) => Self { rest: Some(rest), kind: Kind::Passthrough },
+            Some(rest) => Self { rest: Some(rest), kind: Kind::Proxy },
             None => Self { rest: Some(rest), kind: kind(method, rest) },
         }
     }
@@ -41,7 +43,7 @@ impl<'a> Route<'a> {
     /// else below `/v1` passes through.
     #[must_use]
     pub fn is_unified(&self) -> bool {
-        self.kind != Kind::Passthrough
+        matches!(self.kind, Kind::Model | Kind::Object)
     }
 
     /// Whether this is one question to a model, all of it in the body.
@@ -62,7 +64,7 @@ impl<'a> Route<'a> {
     #[must_use]
     pub fn spares_lapsed_keys(&self, method: &Method) -> bool {
         let mut parts = self.rest.unwrap_or_default().as_bytes().split(|byte| *byte == b'/').skip(1);
-        let reads = *method == Method::GET || *method == Method::HEAD;
+        let reads = (*method == Method::GET || *method == Method::HEAD) && self.kind != Kind::Proxy;
         match parts.next() {
             Some(b"batches" | b"files" | b"fine_tuning") => reads,
             Some(b"logs") => reads && parts.next().is_some(),
@@ -130,6 +132,22 @@ mod tests {
         ] {
             let route = Route::of(&method, path);
             assert_eq!((route.rest(), route.is_unified()), (rest, unified), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn results_can_be_fetched_with_a_lapsed_key() {
+        for (method, path, spared) in [
+            (Method::GET, "/v1/files/f-1/content", true),
+            (Method::HEAD, "/v1/batches", true),
+            (Method::GET, "/v1/logs/1", true),
+            (Method::GET, "/v1/logs", false),
+            (Method::POST, "/v1/logs/1", false),
+            (Method::POST, "/v1/files", false),
+            (Method::GET, "/v1/proxy/files/f-1", false),
+            (Method::GET, "/v1/models/v1/logs/x", false),
+        ] {
+            assert_eq!(Route::of(&method, path).spares_lapsed_keys(&method), spared, "{method} {path}");
         }
     }
 }
