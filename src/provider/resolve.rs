@@ -8,7 +8,7 @@ use http::{
 };
 
 use super::{
-    catalog::{self, Row},
+    catalog::{self, Plan, Row},
     layer::Settings,
     template,
 };
@@ -61,39 +61,46 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         Some(object) => object.api_key.clone(),
         None => of_headers(&head.headers, &plan.placement, row.placement()),
     };
-    let mut parts = uri::Parts::default();
-    parts.scheme = Some(plan.scheme.clone());
-    parts.authority = Some(plan.authority.clone());
-    parts.path_and_query = Some(plan.path_and_query);
-    let uri = Uri::from_parts(parts).map_err(|error| Rejection::new(Kind::Internal).with_source(error))?;
-
-    if portkey
-        .consumed()
-        .is_some_and(|own| own.is_repeated_by(uri.path_and_query().map_or("", PathAndQuery::as_str).as_bytes()))
-    {
-        return Err(stays_here());
+    let credential = found.and_then(|credential| without_own_scheme(credential, &plan.placement));
+    if credential.is_none() && !row.is_optional() {
+        return Err(missing(row));
     }
-    let mut forward = config.forward_headers.clone();
-    forward.extend(row.passes());
+    let uri = uri(&plan)?;
+    if portkey.consumed().is_some_and(|key| leaves(key, &uri, credential.as_ref())) {
+        return Err(Rejection::new(Kind::InvalidRequest)
+            .with_message("The caller's gateway key stands where the provider would read it; it never leaves"));
+    }
+
     let mut target = Target::builder(provider, plan.scheme, plan.authority, origin)
         .unified(route.is_unified())
-        .forward(forward)
-        .timeout(config.request_timeout);
+        .forward(config.forward_headers.iter().cloned().chain(row.passes()).collect())
+        .timeout(config.request_timeout)
+        .credential_param(row.credential_param());
     for header in plan.headers {
         target = target.header(header);
     }
-    if let Placement::Query { param } = row.placement() {
-        target = target.credential_param(Some(param));
+    if let Some(credential) = credential {
+        target = target.credential(credential, CredentialSource::Caller, plan.placement);
     }
-    target = match found.and_then(|credential| without_own_scheme(credential, &plan.placement)) {
-        Some(credential) if portkey.consumed().is_some_and(|own| is_behind(own, &credential)) => {
-            return Err(stays_here());
-        }
-        Some(credential) => target.credential(credential, CredentialSource::Caller, plan.placement),
-        None if row.is_optional() => target,
-        None => return Err(missing(row)),
-    };
     Ok((uri, target.build()?))
+}
+
+fn uri(plan: &Plan) -> Result<Uri, Rejection> {
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(plan.scheme.clone());
+    parts.authority = Some(plan.authority.clone());
+    parts.path_and_query = Some(plan.path_and_query.clone());
+    Uri::from_parts(parts).map_err(|error| Rejection::new(Kind::Internal).with_source(error))
+}
+
+/// Whether the gateway key, which has let the caller in, would go on as part of the URL or as the credential, behind
+/// whatever scheme.
+fn leaves(key: &Credential, uri: &Uri, credential: Option<&Credential>) -> bool {
+    let in_url = uri.path_and_query().is_some_and(|target| key.is_repeated_by(target.as_str().as_bytes()));
+    let as_credential = |credential: &Credential| {
+        key.expose() == credential.expose() || key.is_repeated_by(credential.expose().as_bytes())
+    };
+    in_url || credential.is_some_and(as_credential)
 }
 
 /// The path and query that go on. What a model is asked stands in the body: the query of such a request is dropped, as
@@ -180,11 +187,6 @@ fn of_headers(headers: &HeaderMap, here: &Placement, native: &Placement) -> Opti
     own(here).or_else(|| own(native)).and_then(Credential::from_raw)
 }
 
-/// Whether a credential is the gateway key, or has it behind some scheme.
-fn is_behind(own: &Credential, credential: &Credential) -> bool {
-    own.expose() == credential.expose() || own.is_repeated_by(credential.expose().as_bytes())
-}
-
 /// A scheme without a credential is none.
 fn is_empty(authorization: &HeaderValue) -> bool {
     let text = authorization.as_bytes().trim_ascii();
@@ -197,11 +199,6 @@ fn without_own_scheme(credential: Credential, placement: &Placement) -> Option<C
         Placement::Header { prefix, .. } if !prefix.is_empty() => credential.without_scheme(prefix.trim_end()),
         _ => Some(credential),
     }
-}
-
-fn stays_here() -> Rejection {
-    Rejection::new(Kind::InvalidRequest)
-        .with_message("The caller's gateway key stands where the provider would read it; it never leaves")
 }
 
 fn missing(row: &Row) -> Rejection {

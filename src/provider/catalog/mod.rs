@@ -23,7 +23,7 @@ mod spec_tests;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use plan::plan;
+pub(crate) use plan::{Plan, plan};
 
 use std::sync::LazyLock;
 
@@ -89,6 +89,14 @@ impl Row {
     /// Where the credential goes on the provider's own routes.
     pub(crate) fn placement(&self) -> &Placement {
         &self.placement
+    }
+
+    /// The parameter of the query in which the provider takes its credential on its own routes.
+    pub(crate) fn credential_param(&self) -> Option<&'static str> {
+        match self.placement {
+            Placement::Query { param } => Some(param),
+            _ => None,
+        }
     }
 
     /// Whether the fields are read from headers, too.
