@@ -56,3 +56,25 @@ where
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::{BodyExt as _, channel::Channel};
+    use tokio::time::{advance, timeout};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_ends_as_an_error_and_a_slow_one_does_not() {
+        let (mut sender, body) = Channel::<Bytes, io::Error>::new(1);
+        let mut body = Paced::new(body);
+        for _ in 0..3 {
+            assert!(timeout(PAUSE / 2, body.frame()).await.is_err(), "a pause that may be");
+            advance(PAUSE / 4).await;
+            sender.send_data(Bytes::from("x")).await.expect("room");
+            assert!(body.frame().await.is_some_and(|frame| frame.is_ok()));
+        }
+        let ended = timeout(2 * PAUSE, body.frame()).await.expect("an end").expect("a frame");
+        assert!(ended.is_err());
+        drop(sender);
+    }
+}

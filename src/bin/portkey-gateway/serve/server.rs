@@ -85,7 +85,7 @@ impl Server {
 fn places() -> usize {
     let files = rlimit::increase_nofile_limit(2 * CONNECTIONS + SPARE_FILES).unwrap_or(1024);
     let places = (files.saturating_sub(SPARE_FILES) / 2).clamp(16, CONNECTIONS);
-    if places < CONNECTIONS {
+    if places < CONNECTIONS / 2 {
         tracing::warn!(files, places, "the limit on open files is low: fewer connections are served at a time");
     }
     usize::try_from(places).unwrap_or(16)
