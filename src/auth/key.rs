@@ -36,8 +36,8 @@ impl GatewayKey {
     ///
     /// # Errors
     ///
-    /// The text is too short or too long, holds a character that no key may hold, or has the form of a minted key and
-    /// a wrong checksum.
+    /// The text is shorter than [`MIN_BYTES`](Self::MIN_BYTES) or longer than [`MAX_BYTES`](Self::MAX_BYTES), holds a
+    /// character that no key may hold, or has the form of a minted key and a wrong checksum.
     pub fn new(text: impl Into<Secret>, principal: Principal) -> Result<Self, KeyError> {
         let text = text.into();
         check(text.expose())?;

@@ -60,7 +60,7 @@ impl<'a> Route<'a> {
     }
 
     /// Whether a key that is expired or exhausted may still be used here, so that results which were paid for can be
-    /// fetched: `GET` of batches, files, fine-tuning jobs and of what lies below logs.
+    /// fetched: `GET` and `HEAD` of batches, files, fine-tuning jobs and of what lies below logs; never by `/v1/proxy`.
     #[must_use]
     pub fn spares_lapsed_keys(&self, method: &Method) -> bool {
         let mut parts = self.rest.unwrap_or_default().as_bytes().split(|byte| *byte == b'/').skip(1);

@@ -11,8 +11,8 @@ use crate::{
     rejection::{Kind, Rejection},
 };
 
-/// A failed exchange. For hosts that a caller named, every failure has one status and one text, so that the gateway
-/// can't be used to find out what listens where.
+/// A failed exchange. For hosts that a caller named, every failure before the response has one status and one text,
+/// so that the gateway tells little of what listens where; only a response that is late is told apart.
 pub(super) fn failed(error: legacy::Error, origin: HostOrigin) -> Rejection {
     let of_caller = matches!(origin, HostOrigin::Caller | HostOrigin::TrustedCaller);
     let rejection = if caused_by(&error, <dyn Error>::is::<LengthLimitError>) {

@@ -26,7 +26,7 @@ pub struct Forwarded {
 
 impl Forwarded {
     /// On unified routes: `accept`, `accept-encoding`, `content-type`, `content-encoding`, `user-agent`,
-    /// `idempotency-key`, `traceparent`, `tracestate`, `trailer`, and names that begin with `openai-` or `anthropic-`.
+    /// `idempotency-key`, `traceparent`, `tracestate`, `trailer`, `te` (of which only `trailers` is left), and names that begin with `openai-` or `anthropic-`.
     /// On routes that pass through: everything but `forwarded`, `x-forwarded-*` and `x-real-ip`.
     #[must_use]
     pub fn portkey() -> Self {
@@ -49,7 +49,8 @@ impl Forwarded {
         self
     }
 
-    /// Keeps `name` back on every route.
+    /// Keeps `name` back on every route, unless the caller asks for it in `x-portkey-forward-headers`. What can't be asked
+    /// for is [`header::never_forwarded`].
     #[must_use]
     pub fn deny(mut self, name: HeaderName) -> Self {
         self.unified.retain(|allowed| *allowed != name);

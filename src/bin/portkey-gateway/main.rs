@@ -13,7 +13,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-/// A self-hosted gateway with Portkey's authentication.
+/// A self-hosted gateway with Portkey's authentication. Without a command, serves.
 #[derive(Debug, Parser)]
 #[command(name = "portkey-gateway", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -43,11 +43,11 @@ enum Command {
 
 #[derive(Debug, Default, clap::Args)]
 struct Serve {
-    /// The settings file. Without one, everybody is let in and brings the provider's credential.
+    /// The settings file. Without it: open mode on loopback, callers bring the provider's credential.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The address to serve on, instead of the settings' (127.0.0.1:8787 where neither is given).
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "IP:PORT")]
     listen: Option<SocketAddr>,
 }
 
