@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -40,6 +40,8 @@ pin_project! {
     pub(super) struct OutgoingBody<B> {
         #[pin]
         pub(super) body: B,
+        // The gateway key, which goes under no name.
+        pub(super) consumed: Option<Credential>,
     }
 }
 
@@ -48,14 +50,9 @@ impl<B: Body<Data = Bytes>> Body for OutgoingBody<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.project().body.poll_frame(cx).map_ok(|frame| {
-            change_trailers(frame, |trailers| {
-                let names: Vec<HeaderName> = trailers.keys().cloned().collect();
-                for name in names.iter().filter(|name| header::never_forwarded(name) || header::is_hop_by_hop(name)) {
-                    trailers.remove(name);
-                }
-            })
-        })
+        let this = self.project();
+        let consumed = this.consumed.as_ref();
+        this.body.poll_frame(cx).map_ok(|frame| change_trailers(frame, |trailers| strip(trailers, consumed)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -64,6 +61,19 @@ impl<B: Body<Data = Bytes>> Body for OutgoingBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+fn strip(trailers: &mut HeaderMap, consumed: Option<&Credential>) {
+    let stays_here = |name: &HeaderName, value: &HeaderValue| {
+        header::never_forwarded(name)
+            || header::is_hop_by_hop(name)
+            || consumed.is_some_and(|key| key.is_repeated_by(value.as_bytes()))
+    };
+    let gone: Vec<HeaderName> =
+        trailers.iter().filter(|(name, value)| stays_here(name, value)).map(|(name, _)| name.clone()).collect();
+    for name in gone {
+        trailers.remove(name);
     }
 }
 
@@ -126,5 +136,27 @@ impl fmt::Display for StreamError {
 impl Error for StreamError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.as_ref().map(|error| error as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailers_keep_to_the_rules_of_headers() {
+        let key = Credential::from_raw(&HeaderValue::from_static("pk-gateway-key-canary")).expect("a credential");
+        let mut trailers = HeaderMap::new();
+        for (name, value) in [
+            ("x-checksum", "abc"),
+            ("x-repeat", "Bearer pk-gateway-key-canary"),
+            ("x-api-key", "other"),
+            ("x-portkey-config", "{}"),
+            ("connection", "close"),
+        ] {
+            trailers.insert(name, HeaderValue::from_static(value));
+        }
+        strip(&mut trailers, Some(&key));
+        assert_eq!(trailers.keys().collect::<Vec<_>>(), ["x-checksum"]);
     }
 }

@@ -18,7 +18,11 @@ use super::{
     client::{Client, Pools},
     future::ForwardFuture,
 };
-use crate::{context::Target, header, rejection::Rejection};
+use crate::{
+    context::{PortkeyHeaders, Target},
+    header,
+    rejection::Rejection,
+};
 
 /// Sends requests to their [`Target`]. See the [module](super).
 ///
@@ -70,7 +74,8 @@ where
         if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) && request.body().is_end_stream() {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let request = request.map(|body| OutgoingBody { body });
+        let consumed = facts.get::<PortkeyHeaders>().and_then(PortkeyHeaders::consumed).cloned();
+        let request = request.map(|body| OutgoingBody { body, consumed });
         ForwardFuture::sent(self.pools.of(origin).request(request), facts, limit, &self.client)
     }
 }
