@@ -12,9 +12,9 @@ use crate::{
 };
 
 /// A failed exchange. For hosts that a caller named, every failure before the response has one status and one text,
-/// so that the gateway tells little of what listens where; only a response that is late is told apart.
+/// so that the gateway tells little of what listens where.
 pub(super) fn failed(error: legacy::Error, origin: HostOrigin) -> Rejection {
-    let of_caller = matches!(origin, HostOrigin::Caller | HostOrigin::TrustedCaller);
+    let of_caller = is_of_caller(origin);
     let rejection = if caused_by(&error, <dyn Error>::is::<LengthLimitError>) {
         // A layer in front counts the body while it streams (`http_body_util::Limited`).
         Rejection::new(Kind::PayloadTooLarge)
@@ -30,6 +30,15 @@ pub(super) fn failed(error: legacy::Error, origin: HostOrigin) -> Rejection {
         Rejection::new(Kind::BadGateway)
     };
     rejection.with_source(error)
+}
+
+/// No head of a response within the client's limit.
+pub(super) fn late(origin: HostOrigin) -> Rejection {
+    Rejection::new(if is_of_caller(origin) { Kind::BadGateway } else { Kind::GatewayTimeout })
+}
+
+fn is_of_caller(origin: HostOrigin) -> bool {
+    matches!(origin, HostOrigin::Caller | HostOrigin::TrustedCaller)
 }
 
 /// The limit of the request itself.
@@ -52,4 +61,20 @@ fn caused_by(error: &(dyn Error + 'static), is_it: impl Fn(&(dyn Error + 'static
         next = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_of_a_callers_host_reads_like_every_failure_of_it() {
+        let refused = Rejection::new(Kind::BadGateway);
+        for origin in [HostOrigin::Caller, HostOrigin::TrustedCaller] {
+            let late = late(origin);
+            assert_eq!((late.kind(), late.message()), (refused.kind(), refused.message()));
+        }
+        assert_eq!(late(HostOrigin::Catalog).kind(), Kind::GatewayTimeout);
+        assert_eq!(late(HostOrigin::Operator).kind(), Kind::GatewayTimeout);
+    }
 }

@@ -69,7 +69,8 @@ impl Future for ForwardFuture {
                 if deadline.poll(cx).is_pending() {
                     return Poll::Pending;
                 }
-                let late = own_limit.map_or_else(|| Rejection::new(Kind::GatewayTimeout), error::exceeded);
+                let origin = facts.get::<Target>().map_or(HostOrigin::Caller, Target::origin);
+                let late = own_limit.map_or_else(|| error::late(origin), error::exceeded);
                 Poll::Ready(Err(marked(late, mem::take(facts))))
             }
             Projected::Refused { rejection } => match rejection.take() {
