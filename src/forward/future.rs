@@ -95,7 +95,7 @@ fn answered(
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // Nobody asked for it: no upgrade is ever forwarded.
-        let refused = Rejection::new(Kind::BadGateway).with_message("The provider switched protocols unasked");
+        let refused = Rejection::new(Kind::BadGateway).with_source("the provider switched protocols unasked");
         return Err(marked(refused, facts));
     }
     // HTTP/1.0 ends a body by closing. Passed on with that version, a stream that broke would end like a whole one.
