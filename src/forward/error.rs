@@ -37,6 +37,12 @@ pub(super) fn late(origin: HostOrigin) -> Rejection {
     Rejection::new(if is_of_caller(origin) { Kind::BadGateway } else { Kind::GatewayTimeout })
 }
 
+/// A switch of protocols that nobody asked for.
+pub(super) fn switched(origin: HostOrigin) -> Rejection {
+    let rejection = Rejection::new(Kind::BadGateway);
+    if is_of_caller(origin) { rejection } else { rejection.with_message("The provider switched protocols unasked") }
+}
+
 fn is_of_caller(origin: HostOrigin) -> bool {
     matches!(origin, HostOrigin::Caller | HostOrigin::TrustedCaller)
 }
@@ -71,8 +77,9 @@ mod tests {
     fn silence_of_a_callers_host_reads_like_every_failure_of_it() {
         let refused = Rejection::new(Kind::BadGateway);
         for origin in [HostOrigin::Caller, HostOrigin::TrustedCaller] {
-            let late = late(origin);
-            assert_eq!((late.kind(), late.message()), (refused.kind(), refused.message()));
+            for told in [late(origin), switched(origin)] {
+                assert_eq!((told.kind(), told.message()), (refused.kind(), refused.message()));
+            }
         }
         assert_eq!(late(HostOrigin::Catalog).kind(), Kind::GatewayTimeout);
         assert_eq!(late(HostOrigin::Operator).kind(), Kind::GatewayTimeout);

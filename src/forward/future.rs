@@ -16,7 +16,7 @@ use tokio::time::{Sleep, sleep};
 use super::{body::ForwardBody, client::Client, error, response};
 use crate::{
     context::{HostOrigin, PortkeyHeaders, Target},
-    rejection::{Kind, Rejection},
+    rejection::Rejection,
 };
 
 pin_project! {
@@ -95,8 +95,8 @@ fn answered(
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // Nobody asked for it: no upgrade is ever forwarded.
-        let refused = Rejection::new(Kind::BadGateway).with_source("the provider switched protocols unasked");
-        return Err(marked(refused, facts));
+        let origin = facts.get::<Target>().map_or(HostOrigin::Caller, Target::origin);
+        return Err(marked(error::switched(origin), facts));
     }
     // HTTP/1.0 ends a body by closing. Passed on with that version, a stream that broke would end like a whole one.
     *response.version_mut() = Version::HTTP_11;
