@@ -1,15 +1,14 @@
 //! An own proxy: single layers in an order of your choice, one of them your own, in front of [`Forward`].
 //!
-//! It serves chat completions and nothing else, and sends what is for `openai` to the upstream of the second argument.
-//! The caller's gateway key comes off, the upstream's credential goes on, and both bodies stream.
+//! It serves chat completions and nothing else, and sends what is for the entry `openai-prod` to the upstream of the second
+//! argument. The caller's gateway key comes off, the entry's credential goes on, and both bodies stream.
 //!
 //! ```sh
 //! cargo run --example compose -- 3000 http://127.0.0.1:11434/v1
 //!
 //! curl -i localhost:3000/v1/chat/completions -H 'content-type: application/json' \
-//!     -H 'x-portkey-api-key: not-a-real-key-for-ci' -H 'x-portkey-provider: openai' \
-//!     -H 'authorization: Bearer what-the-upstream-wants' \
-//!     -d '{"model":"llama3.2","stream":true,"messages":[{"role":"user","content":"Say hello"}]}'
+//!     -H 'x-portkey-api-key: not-a-real-key-for-ci' \
+//!     -d '{"model":"@openai-prod/llama3.2","stream":true,"messages":[{"role":"user","content":"Say hello"}]}'
 //! curl -i localhost:3000/v1/models -H 'authorization: Bearer not-a-real-key-for-ci'    # 404
 //! ```
 
@@ -26,12 +25,12 @@ use hyper_util::{
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 use tower_portkey::{
-    Forward, GatewayKey, ResolveLayer, ServiceBuilderExt,
+    Forward, GatewayKey, ServiceBuilderExt,
     auth::KeySet,
-    context::{Principal, ProviderId},
+    context::{Entry, Principal, ProviderId, Visibility},
     forward::Client,
     guard::{Decision, Guard, GuardLayer},
-    host::CustomHost,
+    model::EntrySet,
     rejection::{Kind, Rejection},
 };
 
@@ -62,7 +61,10 @@ impl Guard for ChatOnly {
 async fn serve(listener: TcpListener, upstream: &str) -> Result<(), Box<dyn Error>> {
     let keys = KeySet::new([GatewayKey::new("not-a-real-key-for-ci", Principal::new("ci"))?])?;
     let openai = ProviderId::parse("openai").ok_or("no such provider")?;
-    let resolve = ResolveLayer::new().base_url(openai, CustomHost::operator(upstream)?);
+    // Callers name the entry, as in `x-portkey-provider: @openai-prod`, and never see its credential.
+    let entry =
+        Entry::new("openai-prod", openai)?.with_api_key("not-a-real-provider-key")?.with_custom_host(upstream)?;
+    let entries = EntrySet::new().with(entry, Visibility::everybody());
     // From the outside in: whatever fails below `portkey_rescue` is answered there, and `Forward` comes last.
     let proxy = ServiceBuilder::new()
         .portkey_rescue()
@@ -70,8 +72,11 @@ async fn serve(listener: TcpListener, upstream: &str) -> Result<(), Box<dyn Erro
         .portkey_auth(keys)
         .layer(GuardLayer::new(ChatOnly))
         .portkey_config()
-        .portkey_params()
-        .layer(resolve)
+        .portkey_model(entries)
+        .portkey_strategy()
+        // Failures below are answers above, which a strategy may answer with the next target.
+        .portkey_rescue()
+        .portkey_resolve()
         .portkey_inject()
         .service(Forward::new(Client::builder().build()?));
     let mut http = auto::Builder::new(TokioExecutor::new());

@@ -1,6 +1,7 @@
-//! The body of a response that is either the inner service's or a short text of a layer's own.
+//! A body that is either somebody else's or one chunk of bytes.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -10,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// Either a body that passes through untouched, or one chunk of bytes.
+    /// Either a body that passes through untouched, or one chunk of bytes, or a body of which some chunks were read already.
     ///
     /// Frames, size hint and end of stream of the inner body are its own: nothing is buffered, boxed or copied.
     #[derive(Debug)]
@@ -26,6 +27,7 @@ pin_project! {
     enum Side<B> {
         Full { chunk: Option<Bytes> },
         Inner { #[pin] body: B },
+        Begun { front: VecDeque<Bytes>, #[pin] rest: B },
     }
 }
 
@@ -42,6 +44,21 @@ impl<B> FullOr<B> {
     pub fn inner(body: B) -> Self {
         Self { side: Side::Inner { body } }
     }
+
+    /// These chunks, and then the rest of the body they were read from.
+    #[must_use]
+    pub fn begun(front: VecDeque<Bytes>, rest: B) -> Self {
+        Self { side: Side::Begun { front, rest } }
+    }
+
+    /// The bytes, where the body is one chunk of them.
+    #[must_use]
+    pub fn as_full(&self) -> Option<Bytes> {
+        match &self.side {
+            Side::Full { chunk } => Some(chunk.clone().unwrap_or_default()),
+            Side::Inner { .. } | Side::Begun { .. } => None,
+        }
+    }
 }
 
 impl<B: Body<Data = Bytes>> Body for FullOr<B> {
@@ -52,6 +69,10 @@ impl<B: Body<Data = Bytes>> Body for FullOr<B> {
         match self.project().side.project() {
             Projected::Full { chunk } => Poll::Ready(chunk.take().map(|bytes| Ok(Frame::data(bytes)))),
             Projected::Inner { body } => body.poll_frame(cx),
+            Projected::Begun { front, rest } => match front.pop_front() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                None => rest.poll_frame(cx),
+            },
         }
     }
 
@@ -59,6 +80,7 @@ impl<B: Body<Data = Bytes>> Body for FullOr<B> {
         match &self.side {
             Side::Full { chunk } => chunk.is_none(),
             Side::Inner { body } => body.is_end_stream(),
+            Side::Begun { front, rest } => front.is_empty() && rest.is_end_stream(),
         }
     }
 
@@ -66,6 +88,15 @@ impl<B: Body<Data = Bytes>> Body for FullOr<B> {
         match &self.side {
             Side::Full { chunk } => SizeHint::with_exact(chunk.as_ref().map_or(0, Bytes::len) as u64),
             Side::Inner { body } => body.size_hint(),
+            Side::Begun { front, rest } => {
+                let read = front.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+                let (rest, mut hint) = (rest.size_hint(), SizeHint::new());
+                hint.set_lower(rest.lower().saturating_add(read));
+                if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(read)) {
+                    hint.set_upper(upper);
+                }
+                hint
+            }
         }
     }
 }
@@ -84,6 +115,12 @@ mod tests {
 
         let nothing = FullOr::<Empty<Bytes>>::full("");
         assert!(nothing.is_end_stream());
+
+        let front = VecDeque::from([Bytes::from("fo"), Bytes::from("ur")]);
+        let begun = FullOr::begun(front, Full::new(Bytes::from("seven!!")));
+        assert_eq!(begun.size_hint().exact(), Some(11));
+        assert_eq!(begun.as_full(), None);
+        assert_eq!(begun.collect().await.map(http_body_util::Collected::to_bytes), Ok(Bytes::from("fourseven!!")));
 
         let inner = FullOr::inner(Full::new(Bytes::from("seven!!")));
         assert_eq!(inner.size_hint().exact(), Some(7));

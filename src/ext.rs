@@ -4,7 +4,8 @@ use tower::ServiceBuilder;
 use tower_layer::Stack;
 
 use crate::{
-    ConfigLayer, ExtractLayer, InjectLayer, ParamsLayer, PortkeyAuthLayer, RequireScopeLayer, RescueLayer, ResolveLayer,
+    ConfigLayer, ExtractLayer, InjectLayer, ModelLayer, PortkeyAuthLayer, RequireScopeLayer, RescueLayer, ResolveLayer,
+    StrategyLayer,
 };
 
 /// The layers of this crate, with their usual settings, as methods of [`ServiceBuilder`], in the order in which they
@@ -41,8 +42,11 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed<L> + Sized {
     /// Decodes the request's config ([`ConfigLayer`]).
     fn portkey_config(self) -> ServiceBuilder<Stack<ConfigLayer, L>>;
 
-    /// Applies the config's changes to the body ([`ParamsLayer`]).
-    fn portkey_params(self) -> ServiceBuilder<Stack<ParamsLayer, L>>;
+    /// Looks up the provider entries that the request names, and reads its body where it has to ([`ModelLayer`]).
+    fn portkey_model<E>(self, entries: E) -> ServiceBuilder<Stack<ModelLayer<E>, L>>;
+
+    /// Picks the target of a config, tries again, goes on to the next ([`StrategyLayer`]).
+    fn portkey_strategy(self) -> ServiceBuilder<Stack<StrategyLayer, L>>;
 
     /// Finds the provider, its host and the credential ([`ResolveLayer`]).
     fn portkey_resolve(self) -> ServiceBuilder<Stack<ResolveLayer, L>>;
@@ -72,8 +76,12 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
         self.layer(ConfigLayer::new())
     }
 
-    fn portkey_params(self) -> ServiceBuilder<Stack<ParamsLayer, L>> {
-        self.layer(ParamsLayer::new())
+    fn portkey_model<E>(self, entries: E) -> ServiceBuilder<Stack<ModelLayer<E>, L>> {
+        self.layer(ModelLayer::new(entries))
+    }
+
+    fn portkey_strategy(self) -> ServiceBuilder<Stack<StrategyLayer, L>> {
+        self.layer(StrategyLayer::new())
     }
 
     fn portkey_resolve(self) -> ServiceBuilder<Stack<ResolveLayer, L>> {

@@ -34,8 +34,9 @@
 //! | [`ExtractLayer`] | reads `x-portkey-*`; refuses duplicates, look-alikes, ambiguous paths | [`PortkeyHeaders`](context::PortkeyHeaders) |
 //! | [`PortkeyAuthLayer`] | finds the caller's credential, has it validated, takes it off | [`Principal`](context::Principal) |
 //! | [`RequireScopeLayer`] | asks for the scope of the route | |
-//! | [`ConfigLayer`] | validates provider, custom host, config object | [`RequestConfig`](context::RequestConfig) |
-//! | [`ParamsLayer`] | applies the config's changes to a JSON body | |
+//! | [`ConfigLayer`] | validates provider, custom host, config object; finds saved configs | [`RequestConfig`](context::RequestConfig) |
+//! | [`ModelLayer`] | looks up the provider entries that a request names; reads its body where it has to | |
+//! | [`StrategyLayer`] | picks a target of the config, changes the body, tries again, goes on to the next | |
 //! | [`ResolveLayer`] | finds provider, URL and credential, as one value | [`Target`](context::Target) |
 //! | [`InjectLayer`] | takes the caller's headers off, puts the credential on | |
 #![cfg_attr(feature = "client", doc = "| [`Forward`] | the leaf: sends the request, streams the answer | |")]
@@ -77,12 +78,13 @@ pub mod header;
 pub mod host;
 pub mod inject;
 mod json;
-pub mod params;
+pub mod model;
 pub mod provider;
 pub mod rejection;
 pub mod rescue;
 mod secret;
 mod stack;
+pub mod strategy;
 
 pub use auth::{GatewayKey, PortkeyAuthLayer, RequireScopeLayer};
 pub use config::ConfigLayer;
@@ -92,8 +94,9 @@ pub use extract::ExtractLayer;
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
 pub use forward::Forward;
 pub use inject::InjectLayer;
-pub use params::ParamsLayer;
+pub use model::ModelLayer;
 pub use provider::ResolveLayer;
 pub use rescue::RescueLayer;
 pub use secret::Secret;
 pub use stack::{Anonymous, Authenticated, Portkey, PortkeyLayer, PortkeyLayerBuilder, Routed, Unset};
+pub use strategy::StrategyLayer;

@@ -5,17 +5,18 @@ use std::fmt;
 use tower_layer::{Identity, Layer, Stack};
 
 use crate::{
-    ConfigLayer, ExtractLayer, InjectLayer, ParamsLayer, PortkeyAuthLayer, RequireScopeLayer, RescueLayer,
-    ResolveLayer,
-    config::Config,
+    ConfigLayer, ExtractLayer, InjectLayer, ModelLayer, PortkeyAuthLayer, RequireScopeLayer, RescueLayer, ResolveLayer,
+    StrategyLayer,
+    config::{Config, NoConfigs},
     context::ProviderId,
     extract::Extract,
     host::{CustomHost, TrustedHosts},
     inject::{Forwarded, Inject},
-    params::ApplyParams,
+    model::{Model, NoEntries},
     provider::Resolve,
     rejection::PortkeyJson,
     rescue::Rescue,
+    strategy::Strategy,
 };
 
 /// Who may come in: holders of a credential with the route's scope.
@@ -24,7 +25,8 @@ pub type Authenticated<V> = Stack<RequireScopeLayer, PortkeyAuthLayer<V>>;
 /// Who may come in: everybody. Callers bring the provider's credential themselves; there is none to protect.
 pub type Anonymous = Identity;
 
-/// Every layer of the path in its order: rescue, extract, auth, scope, config, params, resolve, inject.
+/// Every layer of the path in its order: rescue, extract, auth, scope, config, model, strategy, rescue, resolve, inject.
+/// The second rescue makes answers of failures, which a strategy may answer with the next target.
 ///
 /// ```
 /// use http::{Request, Response};
@@ -52,21 +54,24 @@ pub type Anonymous = Identity;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct PortkeyLayer<A> {
+pub struct PortkeyLayer<A, C = NoConfigs, E = NoEntries> {
     rescue: RescueLayer,
     extract: ExtractLayer,
     auth: A,
-    config: ConfigLayer,
-    params: ParamsLayer,
+    config: ConfigLayer<C>,
+    model: ModelLayer<E>,
+    strategy: StrategyLayer,
     resolve: ResolveLayer,
     inject: InjectLayer,
 }
 
 /// What stands between authentication and the leaf.
-pub type Routed<S> = Config<ApplyParams<Resolve<Inject<S>>, PortkeyJson>>;
+pub type Routed<S, C = NoConfigs, E = NoEntries> =
+    Config<Model<Strategy<Rescue<Resolve<Inject<S>>, PortkeyJson>, PortkeyJson>, E, PortkeyJson>, C>;
 
 /// A service behind [`PortkeyLayer`].
-pub type Portkey<S, A> = Rescue<Extract<<A as Layer<Routed<S>>>::Service>, PortkeyJson>;
+pub type Portkey<S, A, C = NoConfigs, E = NoEntries> =
+    Rescue<Extract<<A as Layer<Routed<S, C, E>>>::Service>, PortkeyJson>;
 
 impl PortkeyLayer<Anonymous> {
     /// Begins with who may come in.
@@ -76,22 +81,29 @@ impl PortkeyLayer<Anonymous> {
             trusted_hosts: TrustedHosts::default(),
             base_urls: Vec::new(),
             forwarded: Forwarded::portkey(),
-            params: ParamsLayer::new(),
+            body_limit: None,
+            configs: NoConfigs,
+            entries: NoEntries,
         }
     }
 }
 
-impl<S, A: Layer<Routed<S>>> Layer<S> for PortkeyLayer<A> {
-    type Service = Portkey<S, A>;
+impl<S, A, C, E> Layer<S> for PortkeyLayer<A, C, E>
+where
+    A: Layer<Routed<S, C, E>>,
+    C: Clone,
+    E: Clone,
+{
+    type Service = Portkey<S, A, C, E>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let resolved = self.resolve.layer(self.inject.layer(inner));
-        let routed = self.config.layer(self.params.layer(resolved));
+        let attempt = self.rescue.layer(self.resolve.layer(self.inject.layer(inner)));
+        let routed = self.config.layer(self.model.layer(self.strategy.layer(attempt)));
         self.rescue.layer(self.extract.layer(self.auth.layer(routed)))
     }
 }
 
-impl<A> fmt::Debug for PortkeyLayer<A> {
+impl<A, C, E> fmt::Debug for PortkeyLayer<A, C, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PortkeyLayer").field("auth", &std::any::type_name::<A>()).finish_non_exhaustive()
     }
@@ -104,33 +116,47 @@ pub struct Unset(());
 /// Collects the settings of a [`PortkeyLayer`].
 #[derive(Clone)]
 #[must_use]
-pub struct PortkeyLayerBuilder<A> {
+pub struct PortkeyLayerBuilder<A, C = NoConfigs, E = NoEntries> {
     auth: A,
     trusted_hosts: TrustedHosts,
     base_urls: Vec<(ProviderId, CustomHost)>,
     forwarded: Forwarded,
-    params: ParamsLayer,
+    body_limit: Option<usize>,
+    configs: C,
+    entries: E,
 }
 
-impl PortkeyLayerBuilder<Unset> {
+impl<C, E> PortkeyLayerBuilder<Unset, C, E> {
     /// Lets in whom this layer knows, on routes whose scope they have.
-    pub fn auth<V>(self, auth: PortkeyAuthLayer<V>) -> PortkeyLayerBuilder<Authenticated<V>> {
+    pub fn auth<V>(self, auth: PortkeyAuthLayer<V>) -> PortkeyLayerBuilder<Authenticated<V>, C, E> {
         self.with(Stack::new(RequireScopeLayer::by_route(), auth))
     }
 
     /// Lets everybody in: no gateway credential is asked for, and `authorization` is the provider's. For addresses that
-    /// only trusted callers reach.
-    pub fn anonymous(self) -> PortkeyLayerBuilder<Anonymous> {
+    /// only trusted callers reach. Saved configs and provider entries are nobody's then.
+    pub fn anonymous(self) -> PortkeyLayerBuilder<Anonymous, C, E> {
         self.with(Identity::new())
     }
 
-    fn with<A>(self, auth: A) -> PortkeyLayerBuilder<A> {
-        let Self { auth: Unset(()), trusted_hosts, base_urls, forwarded, params } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, params }
+    fn with<A>(self, auth: A) -> PortkeyLayerBuilder<A, C, E> {
+        let Self { auth: Unset(()), trusted_hosts, base_urls, forwarded, body_limit, configs, entries } = self;
+        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries }
     }
 }
 
-impl<A> PortkeyLayerBuilder<A> {
+impl<A, C, E> PortkeyLayerBuilder<A, C, E> {
+    /// Where saved configs are found ([`ResolveConfig`](crate::config::ResolveConfig)); nowhere unless set.
+    pub fn configs<C2>(self, configs: C2) -> PortkeyLayerBuilder<A, C2, E> {
+        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, entries, .. } = self;
+        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries }
+    }
+
+    /// Where provider entries are found ([`ResolveProvider`](crate::model::ResolveProvider)); nowhere unless set.
+    pub fn entries<E2>(self, entries: E2) -> PortkeyLayerBuilder<A, C, E2> {
+        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, .. } = self;
+        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries }
+    }
+
     /// Private and loopback hosts that callers may name as custom host; none unless set.
     pub fn trusted_hosts(mut self, hosts: TrustedHosts) -> Self {
         self.trusted_hosts = hosts;
@@ -149,46 +175,52 @@ impl<A> PortkeyLayerBuilder<A> {
         self
     }
 
-    /// The longest JSON body that is read in order to change it, in bytes; 10 MiB unless set.
+    /// The longest body that is read, in bytes, where it has to be: to find its model, to change it, or to send it more
+    /// than once. 10 MiB unless set.
     pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.params = self.params.limit(bytes);
+        self.body_limit = Some(bytes);
         self
     }
 }
 
-impl<V> PortkeyLayerBuilder<Authenticated<V>> {
+impl<V, C, E> PortkeyLayerBuilder<Authenticated<V>, C, E> {
     /// The layer.
     #[must_use]
-    pub fn build(self) -> PortkeyLayer<Authenticated<V>> {
+    pub fn build(self) -> PortkeyLayer<Authenticated<V>, C, E> {
         self.finish()
     }
 }
 
-impl PortkeyLayerBuilder<Anonymous> {
+impl<C, E> PortkeyLayerBuilder<Anonymous, C, E> {
     /// The layer.
     #[must_use]
-    pub fn build(self) -> PortkeyLayer<Anonymous> {
+    pub fn build(self) -> PortkeyLayer<Anonymous, C, E> {
         self.finish()
     }
 }
 
-impl<A> PortkeyLayerBuilder<A> {
-    fn finish(self) -> PortkeyLayer<A> {
+impl<A, C, E> PortkeyLayerBuilder<A, C, E> {
+    fn finish(self) -> PortkeyLayer<A, C, E> {
         let resolve = ResolveLayer::new().trusted_hosts(self.trusted_hosts.clone());
         let resolve = self.base_urls.into_iter().fold(resolve, |layer, (provider, url)| layer.base_url(provider, url));
+        let model = ModelLayer::new(self.entries);
         PortkeyLayer {
             rescue: RescueLayer::new(),
             extract: ExtractLayer::new(),
             auth: self.auth,
-            config: ConfigLayer::new().trusted_hosts(self.trusted_hosts),
-            params: self.params,
+            config: ConfigLayer::new().trusted_hosts(self.trusted_hosts).configs(self.configs),
+            model: match self.body_limit {
+                Some(bytes) => model.limit(bytes),
+                None => model,
+            },
+            strategy: StrategyLayer::new(),
             resolve,
             inject: InjectLayer::with_headers(self.forwarded),
         }
     }
 }
 
-impl<A> fmt::Debug for PortkeyLayerBuilder<A> {
+impl<A, C, E> fmt::Debug for PortkeyLayerBuilder<A, C, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PortkeyLayerBuilder").field("trusted_hosts", &self.trusted_hosts).finish_non_exhaustive()
     }

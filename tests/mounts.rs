@@ -495,8 +495,7 @@ mod examples {
             assert_eq!(status(address, "/v1/chat/completions", None).await?, 401);
             let request = Request::post(format!("http://{address}/v1/chat/completions"))
                 .header("x-portkey-api-key", KEY)
-                .header("x-portkey-provider", "openai")
-                .header("authorization", "Bearer what-the-upstream-wants");
+                .header("x-portkey-provider", "@openai-prod");
             let client = Client::builder(TokioExecutor::new()).build_http();
             let response = client.request(request.body(Full::<Bytes>::default())?).await?;
             reads_while_written(response, &mut streams).await

@@ -24,8 +24,8 @@ use http_body_util::{BodyExt, Full};
 use support::{BEARER_SK, Chunks, KEY, block_on, caller};
 use tower::{Layer, Service, ServiceExt};
 use tower_portkey::{
-    ConfigLayer, ExtractLayer, InjectLayer, ParamsLayer, PortkeyAuthLayer, PortkeyLayer, RequireScopeLayer,
-    RescueLayer, ResolveLayer,
+    ConfigLayer, ExtractLayer, InjectLayer, ModelLayer, PortkeyAuthLayer, PortkeyLayer, RequireScopeLayer, RescueLayer,
+    ResolveLayer,
     auth::{Validate, validate_fn},
     body::FullOr,
     context::Credential,
@@ -102,8 +102,12 @@ macro_rules! every_layer {
         $check::<_, Chunks>("PortkeyAuth, waiting", &slow_auth(), || asked(&[key]));
         $check::<_, Chunks>("RequireScope", &RequireScopeLayer::by_route(), || support::by(caller(), asked(&[])));
         $check::<_, Chunks>("Config", &config, || below(&extract, &[PROVIDER]));
-        $check::<_, FullOr<Chunks>>("Params, passing", &ParamsLayer::new(), || below(&found, &[PROVIDER]));
-        $check::<_, FullOr<Chunks>>("Params, reading", &ParamsLayer::new(), || below(&found, &[PROVIDER, CHANGES]));
+        $check::<_, FullOr<Chunks>>("Model, passing", &ModelLayer::new(tower_portkey::model::NoEntries), || {
+            below(&found, &[PROVIDER])
+        });
+        $check::<_, FullOr<Chunks>>("Model, reading", &ModelLayer::new(tower_portkey::model::NoEntries), || {
+            below(&found, &[PROVIDER, CHANGES])
+        });
         $check::<_, Chunks>("Resolve", &resolve, || below(&found, &[PROVIDER, sk]));
         $check::<_, Chunks>("Inject", &InjectLayer::new(), || {
             below(&(extract.clone(), config.clone(), resolve.clone()), &[PROVIDER, sk])

@@ -89,9 +89,19 @@ impl<V: Validate> Guard for AuthGuard<V> {
     }
 
     fn admit(&self, head: &mut Parts, caller: Self::Grant) {
+        tracing::debug!(
+            target: "tower_portkey::decision",
+            step = "auth",
+            subject = caller.principal.subject(),
+            organisation = caller.principal.organisation(),
+            workspace = caller.principal.workspace(),
+        );
         location::remove(&mut head.headers, &caller.credential);
         if let Some(portkey) = head.extensions.get_mut::<PortkeyHeaders>() {
             portkey.consume(caller.credential);
+            if !caller.principal.metadata().is_empty() {
+                portkey.label(caller.principal.metadata());
+            }
         }
         head.extensions.insert(caller.principal);
     }

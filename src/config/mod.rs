@@ -4,6 +4,10 @@
 //! headers to forward are checked in its order and refused with its texts (400). What is left is a
 //! [`RequestConfig`](crate::context::RequestConfig), with headers winning over the config where both say something.
 //!
+//! The config is the header's JSON, or the saved config that the header names, or else the default of the caller's key, or
+//! of its workspace. Where a key's default is locked, a header of any kind is refused. Configs in headers are kept
+//! decoded, by digest, up to 4 MiB.
+//!
 //! ```
 //! use http::{Request, Response};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -23,8 +27,11 @@
 //! # Ok(()) }
 //! ```
 
+mod cache;
 mod decode;
 mod layer;
 mod request;
+mod saved;
 
-pub use layer::{Config, ConfigGuard, ConfigLayer};
+pub use layer::{Config, ConfigFuture, ConfigGuard, ConfigLayer};
+pub use saved::{ConfigSet, NoConfigs, ResolveConfig, SavedConfig};

@@ -1,87 +1,214 @@
-//! The config object of a request, decoded and validated.
+//! The config of a request: what it asks for, and what was found for it on the way.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 
 use crate::{
-    context::{Credential, ProviderRef},
+    context::{Branch, Breaker, Credential, Entry, ProviderRef, Retry},
     header::PortkeyHeader,
     host::CustomHost,
 };
 
-/// What the request asks of its provider: the config object, if there is one, and the settings of which headers win
-/// over the config. Debug shows no value.
-#[derive(Clone, Debug, Default)]
+/// What the request asks of its provider. `ConfigLayer` writes it; `ModelLayer` adds the entries and the model that
+/// the request names; `StrategyLayer` sets, for every attempt anew, which object of the config it is. Debug shows no value.
+#[derive(Clone, Default)]
 pub struct RequestConfig {
-    pub(crate) object: Option<Arc<ConfigObject>>,
-    pub(crate) custom_host: Option<CustomHost>,
-    pub(crate) forward_headers: Vec<HeaderName>,
+    /// The config, where there is one.
+    pub(crate) tree: Option<Arc<ConfigTree>>,
+    /// Of the headers, which win over the config.
+    pub(crate) asked: Asked,
+    /// The entry or provider that header, body or query name, for a config that names none.
+    pub(crate) named: Option<ProviderRef>,
+    /// The entries that the request may need.
+    pub(crate) entries: Vec<Entry>,
+    /// What the body, the path or the query say about the model.
+    pub(crate) model: Model,
+    /// The object that counts now, and the entry that it or the request names.
+    pub(crate) attempt: Attempt,
+    /// How far the request has come.
+    pub(crate) stage: Stage,
+}
+
+/// The layers that write a [`RequestConfig`], in their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// By nobody but `ConfigLayer`.
+    #[default]
+    Read,
+    /// By `ModelLayer`.
+    Named,
+    /// By `StrategyLayer`.
+    Chosen,
+}
+
+/// Settings of headers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    pub(crate) custom_host: Option<NamedHost>,
+    pub(crate) forward_headers: Option<Vec<HeaderName>>,
     pub(crate) request_timeout: Option<Duration>,
-    /// Whether the layer that makes the changes of [`params`](RequestConfig::params) was passed.
-    pub(crate) params_seen: bool,
+}
+
+/// One try.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Attempt {
+    pub(crate) object: Option<Arc<ConfigObject>>,
+    /// How often this target was asked before.
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "only `Forward` tells it"))]
+    pub(crate) retries: u32,
+}
+
+/// The models that a request names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Model {
+    /// In the body: its member or form field `model`, without the slug that may have stood before it. `StrategyLayer`
+    /// replaces it by what the attempt's changes make of it.
+    pub(crate) body: Option<Box<str>>,
+    /// In the path or the query.
+    pub(crate) elsewhere: Vec<Box<str>>,
+}
+
+/// A custom host as somebody named it for this request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NamedHost {
+    pub(crate) text: Box<str>,
+    /// `None` where only an entry's own list of hosts could let it pass.
+    pub(crate) host: Option<CustomHost>,
 }
 
 impl RequestConfig {
-    /// A request without a config, host, list or limit of its own.
+    /// A request without a config, host, list or limit of its own, that has come past every layer which would add one.
     #[must_use]
     pub fn none() -> Self {
-        Self::default()
+        Self { stage: Stage::Chosen, ..Self::default() }
     }
 
-    /// The provider that the config names.
+    /// The provider that the config's object for this attempt names, or else the header, the body or the query.
     #[must_use]
     pub fn provider(&self) -> Option<&ProviderRef> {
-        self.object.as_ref()?.provider.as_ref()
+        let own = self.object().filter(|object| !object.passthrough).and_then(|object| object.provider.as_ref());
+        own.or(self.named.as_ref())
+    }
+
+    /// The entry for this attempt.
+    #[must_use]
+    pub fn entry(&self) -> Option<&Entry> {
+        match self.provider()? {
+            ProviderRef::Slug(slug) => self.entries.iter().find(|entry| entry.slug() == &**slug),
+            ProviderRef::Id(_) => None,
+        }
     }
 
     /// Whether the config spreads the request over several targets.
     #[must_use]
     pub fn has_targets(&self) -> bool {
-        self.object.as_ref().is_some_and(|object| object.has_targets)
+        self.tree.as_ref().is_some_and(|tree| tree.root.branch.is_some())
     }
 
-    /// The custom host, of the header or the config.
+    /// The custom host, of the header or the config. `None`, too, for one that only the entry could allow.
     #[must_use]
     pub fn custom_host(&self) -> Option<&CustomHost> {
-        self.custom_host.as_ref()
+        self.named_host()?.host.as_ref()
     }
 
     /// The headers to forward, of the header or the config.
     #[must_use]
     pub fn forward_headers(&self) -> &[HeaderName] {
-        &self.forward_headers
+        let own = self.asked.forward_headers.as_ref();
+        own.or_else(|| self.object()?.forward_headers.as_ref()).map_or(&[], Vec::as_slice)
     }
 
     /// How long the provider may take until its response's head is there, of the header or the config.
     #[must_use]
     pub fn request_timeout(&self) -> Option<Duration> {
-        self.request_timeout
+        self.asked.request_timeout.or_else(|| self.object()?.request_timeout)
     }
 
-    /// The changes to the body's members, where there are any.
-    pub(crate) fn params(&self) -> Option<&Params> {
-        self.object.as_ref().map(|object| &object.params).filter(|params| !params.is_empty())
+    /// Which target of the config this attempt is for: `config`, `config.targets[1]`, ….
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.object().and_then(|object| object.path.to_str().ok()).unwrap_or("config")
+    }
+
+    /// Whether the config asks for more than one provider with one credential.
+    pub(crate) fn needs_strategy(&self) -> bool {
+        self.tree.as_ref().is_some_and(|tree| tree.root.branch.is_some() || tree.changes_body || tree.may_resend)
+    }
+
+    /// [`path`](RequestConfig::path) as the value of a header.
+    pub(crate) fn path_value(&self) -> HeaderValue {
+        self.object().map_or_else(|| HeaderValue::from_static("config"), |object| object.path.clone())
+    }
+
+    /// Where the config is from, in a word.
+    pub(crate) fn source(&self) -> &'static str {
+        match &self.tree {
+            None => "none",
+            Some(tree) if tree.saved => "saved",
+            Some(_) => "inline",
+        }
+    }
+
+    /// The object of the config that counts: the attempt's, or the whole where it is one.
+    pub(crate) fn object(&self) -> Option<&Arc<ConfigObject>> {
+        self.attempt.object.as_ref().or_else(|| Some(&self.tree.as_ref()?.root))
+    }
+
+    pub(crate) fn named_host(&self) -> Option<&NamedHost> {
+        self.asked.custom_host.as_ref().or_else(|| self.object()?.custom_host.as_ref())
     }
 }
 
-/// One config object. Members that only later layers of Portkey's read are validated and not kept.
-#[derive(Default)]
+impl fmt::Debug for RequestConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestConfig")
+            .field("path", &self.path())
+            .field("provider", &self.provider())
+            .field("entries", &self.entries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A config, with what can be said about the whole of it.
+#[derive(Debug)]
+pub(crate) struct ConfigTree {
+    pub(crate) root: Arc<ConfigObject>,
+    /// Every entry that is named anywhere in it, once each.
+    pub(crate) slugs: Vec<Box<str>>,
+    /// Whether some target changes members of the body.
+    pub(crate) changes_body: bool,
+    /// Whether the request may have to be sent more than once.
+    pub(crate) may_resend: bool,
+    /// Whether a condition or a hash asks for members of the body.
+    pub(crate) reads_params: bool,
+    /// Whether it was saved: credentials in it are stored ones, which callers don't hold.
+    pub(crate) saved: bool,
+}
+
+/// One object of a config, with what it inherits from those that it stands in.
 pub(crate) struct ConfigObject {
+    /// Where it stands.
+    pub(crate) path: HeaderValue,
     pub(crate) provider: Option<ProviderRef>,
     /// `None` where there is no `api_key` or an empty one.
     pub(crate) api_key: Option<Credential>,
-    pub(crate) custom_host: Option<Box<str>>,
+    pub(crate) custom_host: Option<NamedHost>,
     pub(crate) forward_headers: Option<Vec<HeaderName>>,
     pub(crate) request_timeout: Option<Duration>,
-    /// There is a `strategy` or a list of `targets`.
-    pub(crate) has_targets: bool,
+    pub(crate) strict_open_ai_compliance: Option<bool>,
+    /// The provider or model is the caller's, although the config has the last word on everything else.
+    pub(crate) passthrough: bool,
     /// There are guardrails or hooks.
     pub(crate) has_guardrails: bool,
     pub(crate) params: Params,
     /// Members of a provider's group ([`PortkeyHeader::field`]), ready to be headers.
     pub(crate) fields: Vec<(PortkeyHeader, HeaderValue)>,
+    pub(crate) retry: Option<Retry>,
+    pub(crate) breaker: Option<Breaker>,
+    /// What it chooses among, where it is no target itself.
+    pub(crate) branch: Option<Branch>,
 }
 
 impl ConfigObject {
@@ -90,14 +217,39 @@ impl ConfigObject {
     }
 }
 
-impl std::fmt::Debug for ConfigObject {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ConfigObject").field("provider", &self.provider).finish_non_exhaustive()
+impl Default for ConfigObject {
+    fn default() -> Self {
+        Self {
+            path: HeaderValue::from_static("config"),
+            provider: None,
+            api_key: None,
+            custom_host: None,
+            forward_headers: None,
+            request_timeout: None,
+            strict_open_ai_compliance: None,
+            passthrough: false,
+            has_guardrails: false,
+            params: Params::default(),
+            fields: Vec::new(),
+            retry: None,
+            breaker: None,
+            branch: None,
+        }
+    }
+}
+
+impl fmt::Debug for ConfigObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigObject")
+            .field("path", &self.path)
+            .field("provider", &self.provider)
+            .field("branch", &self.branch)
+            .finish_non_exhaustive()
     }
 }
 
 /// Changes to the members of a JSON body, made in this order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Params {
     /// Set where the body has no such member.
     pub(crate) default: Vec<(Box<str>, Box<RawValue>)>,

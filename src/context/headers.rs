@@ -48,6 +48,11 @@ impl PortkeyHeaders {
         self.consumed.as_ref()
     }
 
+    /// Puts labels over those of the request.
+    pub(crate) fn label(&mut self, metadata: &Metadata) {
+        self.metadata = metadata.clone().over(std::mem::take(&mut self.metadata));
+    }
+
     pub(crate) fn consume(&mut self, credential: Credential) {
         self.consumed = Some(credential);
     }

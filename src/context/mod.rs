@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | [`PortkeyHeaders`] (with [`TraceId`] and [`Metadata`]) | `ExtractLayer` | every layer below, handlers |
 //! | [`Principal`] | `PortkeyAuthLayer` | `RequireScopeLayer`, `ConfigLayer`, handlers |
-//! | [`RequestConfig`] | `ConfigLayer` | `ParamsLayer`, `ResolveLayer` |
+//! | [`RequestConfig`] | `ConfigLayer`; `ModelLayer` and `StrategyLayer` complete it | `ResolveLayer`, `Forward` |
 //! | [`Target`] | `ResolveLayer` | `InjectLayer`, `Forward` |
 //!
 //! `Forward` moves all of them to the response's extensions, so that an access log outside the stack can name the
@@ -23,21 +23,28 @@
 
 mod config;
 mod credential;
+mod entry;
 mod headers;
 mod metadata;
 mod principal;
 mod provider;
 mod route;
+mod strategy;
 mod target;
 mod trace;
+mod workspace;
 
 pub use config::RequestConfig;
-pub(crate) use config::{ConfigObject, Params};
+pub(crate) use config::{Asked, Attempt, ConfigObject, ConfigTree, Model, NamedHost, Params, Stage};
 pub use credential::Credential;
+pub use entry::{Entry, EntryError};
 pub use headers::{PortkeyHeaders, UnknownProvider, list};
 pub use metadata::Metadata;
-pub use principal::{Principal, Status};
+pub use principal::{DefaultConfig, Principal, Status};
 pub use provider::{ProviderId, ProviderRef};
 pub use route::Route;
+pub(crate) use strategy::{Branch, Breaker, Choice, Condition, Field, Mode, Operand, Query, Retry, Sticky, Test};
 pub use target::{CredentialSource, HostOrigin, Placement, ProviderHeader, Target, TargetBuilder};
 pub use trace::TraceId;
+pub(crate) use workspace::Scoped;
+pub use workspace::{Visibility, Workspace};

@@ -1,6 +1,8 @@
 //! Who is calling.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+
+use crate::context::{Metadata, Workspace};
 
 /// Whether a key, or the workspace it belongs to, may be used (Portkey's key record, field `status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +34,35 @@ struct Facts {
     expires_at: Option<SystemTime>,
     status: Status,
     workspace_status: Status,
+    key_config: Option<DefaultConfig>,
+    workspace_config: Option<DefaultConfig>,
+    allow_config_override: bool,
+    key_metadata: Metadata,
+    workspace_metadata: Metadata,
+    user: Metadata,
+    /// The three above, merged.
+    metadata: Metadata,
+}
+
+/// The saved config of requests that name none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultConfig {
+    id: Box<str>,
+    required: bool,
+}
+
+impl DefaultConfig {
+    /// The config's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether a request is refused if there is no such config.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.required
+    }
 }
 
 impl Principal {
@@ -47,6 +78,13 @@ impl Principal {
             expires_at: None,
             status: Status::Active,
             workspace_status: Status::Active,
+            key_config: None,
+            workspace_config: None,
+            allow_config_override: true,
+            key_metadata: Metadata::default(),
+            workspace_metadata: Metadata::default(),
+            user: Metadata::default(),
+            metadata: Metadata::default(),
         }))
     }
 
@@ -87,6 +125,49 @@ impl Principal {
         self.change(|facts| facts.workspace_status = status)
     }
 
+    /// Sets the saved config of requests that name none (Portkey's `defaults.config_id` of a key).
+    #[must_use]
+    pub fn with_default_config(self, id: impl Into<Box<str>>) -> Self {
+        self.change(|facts| facts.key_config = Some(DefaultConfig { id: id.into(), required: true }))
+    }
+
+    /// The same, but one that is not there counts as none (`defaults.config_id` of a JWT).
+    #[must_use]
+    pub fn with_suggested_config(self, id: impl Into<Box<str>>) -> Self {
+        self.change(|facts| facts.key_config = Some(DefaultConfig { id: id.into(), required: false }))
+    }
+
+    /// Sets the workspace's saved config, for requests that name none and keys that have none.
+    #[must_use]
+    pub fn with_workspace_config(self, id: impl Into<Box<str>>) -> Self {
+        self.change(|facts| facts.workspace_config = Some(DefaultConfig { id: id.into(), required: true }))
+    }
+
+    /// Whether a request may name another config than the key's default one; it may unless this says `false`.
+    #[must_use]
+    pub fn with_config_override(self, allowed: bool) -> Self {
+        self.change(|facts| facts.allow_config_override = allowed)
+    }
+
+    /// Sets the key's metadata, which wins over the request's.
+    #[must_use]
+    pub fn with_default_metadata(self, metadata: Metadata) -> Self {
+        self.change(|facts| facts.key_metadata = metadata)
+    }
+
+    /// Sets the workspace's metadata, which wins over the key's.
+    #[must_use]
+    pub fn with_workspace_metadata(self, metadata: Metadata) -> Self {
+        self.change(|facts| facts.workspace_metadata = metadata)
+    }
+
+    /// Sets the user the credential belongs to: the metadata's `_user`, whatever request, key and workspace say.
+    #[must_use]
+    pub fn with_user(self, name: impl Into<String>) -> Self {
+        let user = Metadata::from(BTreeMap::from([("_user".to_owned(), name.into())]));
+        self.change(|facts| facts.user = user)
+    }
+
     /// Who: the id of the key, or a token's subject.
     #[must_use]
     pub fn subject(&self) -> &str {
@@ -103,6 +184,30 @@ impl Principal {
     #[must_use]
     pub fn workspace(&self) -> &str {
         &self.0.workspace
+    }
+
+    /// Organisation and workspace.
+    #[must_use]
+    pub fn place(&self) -> Workspace<'_> {
+        Workspace { organisation: self.organisation(), workspace: self.workspace() }
+    }
+
+    /// The saved config of requests that name none: the key's, else the workspace's.
+    #[must_use]
+    pub fn default_config(&self) -> Option<&DefaultConfig> {
+        self.0.key_config.as_ref().or(self.0.workspace_config.as_ref())
+    }
+
+    /// Whether a request may name a config. Only a key's own default can be locked.
+    #[must_use]
+    pub fn allows_config_override(&self) -> bool {
+        self.0.allow_config_override || self.0.key_config.is_none()
+    }
+
+    /// What is added to a request's metadata, and wins over it: the user, the workspace's, the key's.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.0.metadata
     }
 
     /// The scopes, without `portkey.`.
@@ -140,7 +245,9 @@ impl Principal {
     }
 
     fn change(mut self, change: impl FnOnce(&mut Facts)) -> Self {
-        change(Arc::make_mut(&mut self.0));
+        let facts = Arc::make_mut(&mut self.0);
+        change(facts);
+        facts.metadata = facts.user.clone().over(facts.workspace_metadata.clone()).over(facts.key_metadata.clone());
         self
     }
 }
@@ -160,6 +267,19 @@ mod tests {
         assert_eq!(who.clone().with_status(Status::Archived).status(end), Status::Archived);
         assert_eq!(who.with_status(Status::Exhausted).status(end), Status::Exhausted);
         assert!(!Principal::new("k").may_lapse());
+    }
+
+    #[test]
+    fn the_workspace_wins_over_the_key_and_the_user_over_both() {
+        let labels = |json: &str| Metadata::from_json(json.as_bytes());
+        let who = Principal::new("k")
+            .with_default_metadata(labels(r#"{"team":"key","app":"key","_user":"key"}"#))
+            .with_workspace_metadata(labels(r#"{"team":"ws","_user":"ws"}"#))
+            .with_user("alice");
+        let asked = labels(r#"{"team":"r","app":"r","own":"r","_user":"bob"}"#);
+        let merged = who.metadata().clone().over(asked);
+        let merged: Vec<_> = merged.iter().collect();
+        assert_eq!(merged, [("_user", "alice"), ("app", "key"), ("own", "r"), ("team", "ws")]);
     }
 
     #[test]

@@ -12,7 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
-use super::{pause::Pause, response};
+use super::{
+    pause::Pause,
+    response::{self, Sent},
+};
 use crate::{context::Credential, header};
 
 pin_project! {
@@ -23,13 +26,13 @@ pin_project! {
         #[pin]
         body: Incoming,
         pause: Pause,
-        sent: Option<Credential>,
+        sent: Sent,
     }
 }
 
 impl ForwardBody {
-    /// `sent` is the credential that must not come back.
-    pub(super) fn new(body: Incoming, limit: Duration, sent: Option<Credential>) -> Self {
+    /// `sent` is what must not come back.
+    pub(super) fn new(body: Incoming, limit: Duration, sent: Sent) -> Self {
         Self { body, pause: Pause::new(limit), sent }
     }
 }
@@ -95,7 +98,7 @@ impl Body for ForwardBody {
         let this = self.project();
         if let Poll::Ready(frame) = this.body.poll_frame(cx) {
             this.pause.end();
-            let sent = this.sent.as_ref();
+            let sent = &*this.sent;
             let clean = |frame| change_trailers(frame, |trailers| response::clean(trailers, sent));
             return Poll::Ready(frame.map(|frame| frame.map(clean).map_err(|error| StreamError(Some(error)))));
         }

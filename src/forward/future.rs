@@ -13,9 +13,14 @@ use hyper_util::client::legacy::{self, ResponseFuture};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 
-use super::{body::ForwardBody, client::Client, error, response};
+use super::{
+    body::ForwardBody,
+    client::Client,
+    error,
+    response::{self, Sent},
+};
 use crate::{
-    context::{HostOrigin, PortkeyHeaders, Target},
+    context::{HostOrigin, PortkeyHeaders, RequestConfig, Target},
     rejection::Rejection,
 };
 
@@ -100,11 +105,11 @@ fn answered(
     }
     // HTTP/1.0 ends a body by closing. Passed on with that version, a stream that broke would end like a whole one.
     *response.version_mut() = Version::HTTP_11;
-    let mut sent = None;
+    let mut sent = Sent::default();
     if let Some(target) = facts.get::<Target>() {
-        sent = target.credential().cloned();
-        response::clean(response.headers_mut(), target.credential());
-        for (name, value) in response::marks(target, facts.get::<PortkeyHeaders>()) {
+        sent = Sent::of(target);
+        response::clean(response.headers_mut(), &sent);
+        for (name, value) in response::marks(target, facts.get::<PortkeyHeaders>(), facts.get::<RequestConfig>()) {
             response.headers_mut().insert(name, value);
         }
     }
@@ -115,7 +120,9 @@ fn answered(
 
 /// The refusal with the headers that the provider's answer would have had.
 fn marked(rejection: Rejection, facts: Extensions) -> Rejection {
-    let marks = facts.get::<Target>().map(|target| response::marks(target, facts.get::<PortkeyHeaders>()));
+    let marks = facts
+        .get::<Target>()
+        .map(|target| response::marks(target, facts.get::<PortkeyHeaders>(), facts.get::<RequestConfig>()));
     let marked =
         marks.into_iter().flatten().fold(rejection, |rejection, (name, value)| rejection.with_header(name, value));
     marked.with_facts(facts)

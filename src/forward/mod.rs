@@ -14,8 +14,9 @@
 //! use http_body_util::Full;
 //! use tower::{ServiceBuilder, service_fn};
 //! use tower_portkey::{
-//!     ConfigLayer, ExtractLayer, Forward, InjectLayer, ParamsLayer, RescueLayer, ResolveLayer, body::FullOr,
-//!     forward::Client,
+//!     ConfigLayer, ExtractLayer, Forward, InjectLayer, ModelLayer, RescueLayer, ResolveLayer,
+//!     StrategyLayer, body::FullOr,
+//!     forward::Client, model::NoEntries,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,7 +25,8 @@
 //!     .layer(RescueLayer::new())
 //!     .layer(ExtractLayer::new())
 //!     .layer(ConfigLayer::new())
-//!     .layer(ParamsLayer::new())
+//!     .layer(ModelLayer::new(NoEntries))
+//!     .layer(StrategyLayer::new())
 //!     .layer(ResolveLayer::new())
 //!     .layer(InjectLayer::new())
 //!     .service(Forward::<FullOr<Full<Bytes>>>::new(client));

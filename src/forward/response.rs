@@ -6,18 +6,37 @@ use http::{
 };
 
 use crate::{
-    context::{Credential, PortkeyHeaders, Target},
+    context::{Credential, PortkeyHeaders, RequestConfig, Target},
     header::{self, CACHE_STATUS, LAST_USED_OPTION_INDEX, PROVIDER, RETRY_ATTEMPT_COUNT, TRACE_ID},
 };
 
+/// What went out with a request and must not come back: the credential, and the secret headers of an entry.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sent {
+    credential: Option<Credential>,
+    headers: Vec<Credential>,
+}
+
+impl Sent {
+    pub(super) fn of(target: &Target) -> Self {
+        let secret = target.headers().iter().filter(|header| header.value.is_sensitive());
+        let headers = secret.filter_map(|header| Credential::from_raw(&header.value)).collect();
+        Self { credential: target.credential().cloned(), headers }
+    }
+
+    fn is_repeated_by(&self, text: &[u8]) -> bool {
+        self.credential.iter().chain(&self.headers).any(|secret| secret.is_repeated_by(text))
+    }
+}
+
 /// Takes out of a provider's headers or trailers what is not for the caller: what belongs to the provider's connection,
-/// every name that holds a credential, every value that repeats the one that was sent, the cookies of the account, and
+/// every name that holds a credential, every value that repeats one that was sent, the cookies of the account, and
 /// what would speak for the gateway's own origin.
-pub(super) fn clean(fields: &mut HeaderMap, sent: Option<&Credential>) {
+pub(super) fn clean(fields: &mut HeaderMap, sent: &Sent) {
     header::strip_hop_by_hop(fields);
     let gone: Vec<HeaderName> = fields
         .iter()
-        .filter(|(name, value)| is_not_for_callers(name) || sent.is_some_and(|sent| repeats(value, sent)))
+        .filter(|(name, value)| is_not_for_callers(name) || repeats(value, sent))
         .map(|(name, _)| name.clone())
         .collect();
     for name in gone {
@@ -32,7 +51,7 @@ fn is_not_for_callers(name: &HeaderName) -> bool {
 }
 
 /// As it is, or percent-encoded, as in a `location` that repeats a query.
-fn repeats(value: &HeaderValue, sent: &Credential) -> bool {
+fn repeats(value: &HeaderValue, sent: &Sent) -> bool {
     let value = value.as_bytes();
     sent.is_repeated_by(value)
         || memchr::memchr(b'%', value)
@@ -44,12 +63,15 @@ fn repeats(value: &HeaderValue, sent: &Credential) -> bool {
 pub(super) fn marks(
     target: &Target,
     portkey: Option<&PortkeyHeaders>,
+    config: Option<&RequestConfig>,
 ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+    let index = config.map_or_else(|| HeaderValue::from_static("config"), RequestConfig::path_value);
+    let retries = config.map_or(0, |config| config.attempt.retries);
     let trace_id = portkey.map(|portkey| (TRACE_ID, portkey.trace_id().header_value()));
     trace_id.into_iter().chain([
-        (LAST_USED_OPTION_INDEX, HeaderValue::from_static("config")),
+        (LAST_USED_OPTION_INDEX, index),
         (PROVIDER, HeaderValue::from_static(target.provider().as_str())),
-        (RETRY_ATTEMPT_COUNT, HeaderValue::from_static("0")),
+        (RETRY_ATTEMPT_COUNT, HeaderValue::from(retries)),
         (CACHE_STATUS, HeaderValue::from_static("DISABLED")),
     ])
 }
@@ -57,14 +79,17 @@ pub(super) fn marks(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::{CredentialSource, HostOrigin, Placement, ProviderId};
+    use crate::context::{CredentialSource, HostOrigin, Placement, ProviderHeader, ProviderId};
     use http::uri::{Authority, Scheme};
 
     fn target() -> Target {
         let provider = ProviderId::parse("google").expect("an id");
         let credential = Credential::from_raw(&HeaderValue::from_static("sk-canary-1")).expect("a credential");
+        let mut secret = HeaderValue::from_static("own-secret-1");
+        secret.set_sensitive(true);
         Target::builder(provider, Scheme::HTTPS, Authority::from_static("h.example"), HostOrigin::Catalog)
             .credential(credential, CredentialSource::Stored, Placement::Query { param: "key" })
+            .header(ProviderHeader { name: HeaderName::from_static("x-own"), value: secret, replaces: true })
             .build()
             .expect("a target")
     }
@@ -75,6 +100,7 @@ mod tests {
         for (name, value) in [
             ("authorization", "anything"),
             ("x-echo", "Bearer sk-canary-1"),
+            ("x-echo-own", "own-secret-1"),
             ("location", "https://h.example/next?key=sk-canary-1"),
             ("x-encoded", "https://h.example/next?key=sk%2Dcanary%2D1"),
             ("set-cookie", "session=1"),
@@ -89,7 +115,7 @@ mod tests {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        clean(&mut headers, target().credential());
+        clean(&mut headers, &Sent::of(&target()));
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["content-length", "retry-after", "x-request-id"]);
@@ -97,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_marks_name_the_provider() {
-        let marks: HeaderMap = marks(&target(), None).collect();
+        let marks: HeaderMap = marks(&target(), None, None).collect();
         assert_eq!(marks[PROVIDER], "google");
         assert_eq!(marks[LAST_USED_OPTION_INDEX], "config");
         assert_eq!(marks[RETRY_ATTEMPT_COUNT], "0");

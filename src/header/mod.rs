@@ -160,6 +160,12 @@ pub fn never_forwarded(name: &HeaderName) -> bool {
         )
 }
 
+/// Whether a name belongs to the connection or the framing of a message, so that nobody sets it by hand.
+#[must_use]
+pub fn is_reserved(name: &HeaderName) -> bool {
+    is_hop_by_hop(name) || matches!(name.as_str(), "host" | "content-length" | "expect" | "trailer")
+}
+
 /// Whether a name belongs to one connection.
 #[must_use]
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {

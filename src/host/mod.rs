@@ -49,6 +49,7 @@
 //! More permissive in one place: IPv6 literals are judged by their address and public ones pass, as in Portkey's
 //! enterprise gateway.
 
+mod allowed;
 mod custom;
 mod error;
 mod ip;
@@ -60,6 +61,7 @@ mod trusted;
 #[cfg(test)]
 mod vectors;
 
+pub use self::allowed::AllowedHosts;
 pub use self::custom::CustomHost;
 pub use self::error::{HostError, HostErrorKind};
 pub use self::ip::{IpVerdict, ip_verdict};

@@ -76,6 +76,11 @@ impl TrustedHosts {
         Ok(Self { entries })
     }
 
+    /// Whether some entry names no port.
+    pub(super) fn covers_every_port(&self) -> bool {
+        self.entries.iter().any(|entry| entry.port.is_none())
+    }
+
     /// Whether `host` may be reached on `port` although it is private. `host` is a name, or an address with or without
     /// brackets, as [`CustomHost::host`](super::CustomHost::host) and [`http::Uri::host`] give it.
     pub fn allows(&self, host: &str, port: u16) -> bool {

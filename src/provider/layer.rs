@@ -5,7 +5,7 @@ use tower_layer::Layer;
 
 use super::{catalog, resolve::resolve};
 use crate::{
-    context::{ProviderId, Target},
+    context::{Entry, ProviderId, RequestConfig, Target},
     guard::{Decision, Guard, GuardLayer, GuardService},
     host::{CustomHost, TrustedHosts},
     rejection::{PortkeyJson, Rejection},
@@ -95,6 +95,17 @@ impl Guard for ResolveGuard {
     }
 
     fn admit(&self, head: &mut Parts, (uri, target): Self::Grant) {
+        tracing::debug!(
+            target: "tower_portkey::decision",
+            step = "resolve",
+            attempt = head.extensions.get::<RequestConfig>().map(RequestConfig::path),
+            entry = head.extensions.get::<RequestConfig>().and_then(RequestConfig::entry).map(Entry::slug),
+            provider = target.provider().as_str(),
+            host = target.authority().as_str(),
+            named_by = ?target.origin(),
+            credential_of = ?target.credential_source(),
+            credential_in = ?target.placement(),
+        );
         head.uri = uri;
         head.extensions.insert(target);
     }

@@ -28,6 +28,8 @@
 //! # Ok(()) }
 //! ```
 
+mod base;
+mod bound;
 mod catalog;
 mod layer;
 mod resolve;

@@ -24,8 +24,8 @@ pub(super) fn body(rejection: &Rejection) -> (Vec<u8>, &'static str) {
             let errors = rejection.details();
             (json(&Failure { status: "failure", message, error: None, errors }), "application/json")
         }
-        Shape::OpenAi(kind) => {
-            (json(&OpenAi { error: OpenAiError { message, kind, param: None, code: None } }), "application/json")
+        Shape::OpenAi(kind, code) => {
+            (json(&OpenAi { error: OpenAiError { message, kind, param: None, code } }), "application/json")
         }
         Shape::NotFound => (json(&NotFound { message, ok: false }), "application/json"),
     }

@@ -11,8 +11,8 @@ pub(super) enum Shape {
     Plain,
     /// `{"status":"failure","message":"…","error":{"message":"…","code":"…"}}`.
     Coded(&'static str),
-    /// `{"error":{"message":"…","type":"…","param":null,"code":null}}`.
-    OpenAi(&'static str),
+    /// `{"error":{"message":"…","type":"…","param":null,"code":…}}`.
+    OpenAi(&'static str, Option<&'static str>),
     /// `{"message":"Not Found","ok":false}`.
     NotFound,
 }
@@ -81,6 +81,12 @@ kinds! {
     WorkspaceExhausted: 412 PRECONDITION_FAILED, grpc 8, Account("04"), "Portkey Workspace Usage Limit Exceeded";
     /// The credential lacks the scope.
     Forbidden: 403 FORBIDDEN, grpc 7, Account("033"), "Forbidden!";
+    /// The provider entry's usage limit is used up.
+    EntryExhausted: 412 PRECONDITION_FAILED, grpc 8, OpenAi("virtual_key_exhaust_error", Some("04")), "Portkey Virtual Key Usage Limit Exceeded";
+    /// The provider entry's time is over.
+    EntryExpired: 401 UNAUTHORIZED, grpc 16, OpenAi("virtual_key_expired_error", Some("01")), "Portkey Virtual Key Expired";
+    /// The provider entry is not for this model.
+    ModelNotAllowed: 412 PRECONDITION_FAILED, grpc 7, OpenAi("model_not_allowed_error", None), "Model is not allowed for this integration";
     /// The request can't be understood, or asks for what it may not have.
     InvalidRequest: 400 BAD_REQUEST, grpc 3, Plain, "Invalid request";
     /// Nothing is served there.
@@ -88,7 +94,7 @@ kinds! {
     /// The body is longer than may be buffered.
     PayloadTooLarge: 413 PAYLOAD_TOO_LARGE, grpc 8, Plain, "Payload size exceeds the limit";
     /// The time that the request itself set is over.
-    Timeout: 408 REQUEST_TIMEOUT, grpc 4, OpenAi("timeout_error"), "Request exceeded the timeout sent in the request";
+    Timeout: 408 REQUEST_TIMEOUT, grpc 4, OpenAi("timeout_error", None), "Request exceeded the timeout sent in the request";
     /// Understood and valid, but not served here.
     NotImplemented: 501 NOT_IMPLEMENTED, grpc 12, Plain, "Not implemented";
     /// The provider could not be reached, or broke off.

@@ -96,7 +96,8 @@ fn http(rejection: &Rejection) -> Response<Bytes> {
 /// RFC 6750, section 3: no error code where no credential was shown.
 fn challenge(rejection: &Rejection) -> Option<HeaderValue> {
     let fixed = match (rejection.kind(), rejection.kind().status()) {
-        (Kind::MissingKey, _) => r#"Bearer realm="portkey""#,
+        // The caller's own credential is good.
+        (Kind::MissingKey | Kind::EntryExpired, _) => r#"Bearer realm="portkey""#,
         (_, StatusCode::UNAUTHORIZED) => r#"Bearer realm="portkey", error="invalid_token""#,
         (_, StatusCode::FORBIDDEN) => {
             let front = r#"Bearer realm="portkey", error="insufficient_scope""#;

@@ -7,13 +7,17 @@ mod support;
 
 mod attacks;
 mod auth;
+mod binding;
 mod config;
 mod extract;
 mod headers;
 mod inject;
+mod model;
 mod params;
 mod rescue;
 mod resolve;
+mod saved;
 mod scope;
 mod stack;
 mod standing;
+mod strategy;

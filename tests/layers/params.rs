@@ -1,11 +1,11 @@
-//! `ParamsLayer`: what becomes of a body.
+//! What a config's changes make of a body: read by `ModelLayer`, changed by `StrategyLayer`.
 
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body::Body;
 use http_body_util::Full;
 use serde_json::json;
-use tower_portkey::{ConfigLayer, ExtractLayer, ParamsLayer, rejection::Kind};
+use tower_portkey::{ConfigLayer, ExtractLayer, ModelLayer, StrategyLayer, model::NoEntries, rejection::Kind};
 
 use crate::support::{Answer, CHAT, Chunks, request_with, send};
 
@@ -16,11 +16,15 @@ fn asked(config: &str, content_type: Option<&str>, body: impl Into<Bytes>) -> Re
     request_with(&Method::POST, CHAT, &lines, body)
 }
 
-fn sent<B>(layer: ParamsLayer, request: Request<B>) -> Answer
+fn model() -> ModelLayer {
+    ModelLayer::new(NoEntries)
+}
+
+fn sent<B>(layer: ModelLayer, request: Request<B>) -> Answer
 where
-    B: Body<Data = Bytes, Error = std::convert::Infallible> + Send + 'static,
+    B: Body<Data = Bytes, Error = std::convert::Infallible> + Send + Unpin + 'static,
 {
-    send(&(ExtractLayer::new(), ConfigLayer::new(), layer), request)
+    send(&(ExtractLayer::new(), ConfigLayer::new(), layer, StrategyLayer::new()), request)
 }
 
 #[test]
@@ -43,7 +47,7 @@ fn defaults_then_overrides_then_drops() {
         ),
     ] {
         for name in ["application/json", "application/json; charset=utf-8"] {
-            let answer = sent(ParamsLayer::new(), asked(config, Some(name), body));
+            let answer = sent(model(), asked(config, Some(name), body));
             let seen = answer.leaf();
             assert_eq!(seen.body(), expected, "{config} {body}");
             assert_eq!(seen.header("content-length"), Some(&*expected.len().to_string()), "{config} {body}");
@@ -56,7 +60,7 @@ fn defaults_then_overrides_then_drops() {
 fn a_length_that_the_caller_wrote_is_replaced() {
     let mut request = asked(r#","override_params":{"a":1}"#, Some("application/json"), "{}");
     request.headers_mut().insert("content-length", "2".parse().expect("a value"));
-    assert_eq!(sent(ParamsLayer::new(), request).leaf().header("content-length"), Some("7"));
+    assert_eq!(sent(model(), request).leaf().header("content-length"), Some("7"));
 }
 
 #[test]
@@ -65,7 +69,7 @@ fn other_bodies_pass_byte_for_byte() {
     for (config, content_type) in [
         ("", Some("application/json")),
         (r#","override_params":{},"default_params":{},"drop_params":[]"#, Some("application/json")),
-        (r#","retry":{"attempts":1}"#, Some("application/json")),
+        (r#","cache":{"mode":"simple"}"#, Some("application/json")),
         (CHANGE, Some("multipart/form-data; boundary=x")),
         (CHANGE, Some("multipart/form-data;Boundary=x")),
     ] {
@@ -76,7 +80,7 @@ fn other_bodies_pass_byte_for_byte() {
                 *request.uri_mut() = "/v1/audio/transcriptions".parse().expect("a path");
             }
             // A limit counts for what is read only.
-            let answer = sent(ParamsLayer::new().limit(1), request);
+            let answer = sent(model().limit(1), request);
             assert_eq!(answer.leaf().chunks, chunks, "{config} {content_type:?} {body:?}: not merged, not held");
             assert_eq!(answer.leaf().hint.exact(), None, "{config} {content_type:?} {body:?}");
             assert_eq!(answer.leaf().header("content-length"), None, "{config} {content_type:?} {body:?}");
@@ -89,9 +93,9 @@ fn other_bodies_pass_byte_for_byte() {
 fn a_question_in_json_is_no_form() {
     let change = r#","override_params":{"model":"pinned"}"#;
     let form = Some("multipart/form-data; boundary=x");
-    let answer = sent(ParamsLayer::new(), asked(change, form, r#"{"model":"other"}"#));
+    let answer = sent(model(), asked(change, form, r#"{"model":"other"}"#));
     assert_eq!(answer.leaf().body(), r#"{"model":"pinned"}"#);
-    assert_eq!(sent(ParamsLayer::new(), asked(change, form, "--x")).kind(), Some(Kind::InvalidRequest));
+    assert_eq!(sent(model(), asked(change, form, "--x")).kind(), Some(Kind::InvalidRequest));
 }
 
 /// Names that come by the thousand, from caller and config, cost what they weigh.
@@ -102,9 +106,9 @@ fn many_members_are_refused_before_they_cost_much() {
     let change = format!(r#","drop_params":[{}]"#, drops.join(","));
     let began = std::time::Instant::now();
     let many = format!("{{{}}}", names(4096));
-    assert_eq!(sent(ParamsLayer::new(), asked(&change, None, many.clone())).leaf().body(), many);
+    assert_eq!(sent(model(), asked(&change, None, many.clone())).leaf().body(), many);
     let more = format!("{{{}}}", names(300_000));
-    assert_eq!(sent(ParamsLayer::new(), asked(&change, None, more)).kind(), Some(Kind::InvalidRequest));
+    assert_eq!(sent(model(), asked(&change, None, more)).kind(), Some(Kind::InvalidRequest));
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
@@ -112,7 +116,7 @@ fn many_members_are_refused_before_they_cost_much() {
 #[test]
 fn what_all_bodies_may_hold_is_bounded() {
     let change = r#","override_params":{"a":1}"#;
-    let layer = ParamsLayer::new().budget(8);
+    let layer = model().budget(8);
     let request = |body: &'static str| asked(change, None, body).map(|_| Chunks::new([body]));
     let over = sent(layer.clone(), request(r#"{"b":1234567}"#));
     assert_eq!((over.status(), over.kind()), (503, Some(Kind::Unavailable)));
@@ -131,8 +135,8 @@ fn a_request_that_has_no_body_has_none_to_change() {
             *request.method_mut() = method.clone();
             *request.uri_mut() = "/v1/batches/b-1/cancel".parse().expect("a path");
             let answer = match in_chunks {
-                false => sent(ParamsLayer::new(), request),
-                true => sent(ParamsLayer::new(), request.map(|_| Chunks::new([""; 0]))),
+                false => sent(model(), request),
+                true => sent(model(), request.map(|_| Chunks::new([""; 0]))),
             };
             assert_eq!(answer.leaf().body(), "", "{method} in chunks: {in_chunks}");
         }
@@ -144,7 +148,7 @@ fn a_request_that_has_no_body_has_none_to_change() {
 fn a_body_is_read_whatever_it_is_called() {
     for content_type in [None, Some(""), Some("audio/wav"), Some("application/json"), Some("multipart/form-data")] {
         for (body, status, expected) in [(r#"{"a":0}"#, 200, r#"{"a":1}"#), ("RIFF", 400, "")] {
-            let answer = sent(ParamsLayer::new(), asked(r#","override_params":{"a":1}"#, content_type, body));
+            let answer = sent(model(), asked(r#","override_params":{"a":1}"#, content_type, body));
             assert_eq!(answer.status(), status, "{content_type:?} {body}");
             assert!(answer.seen.is_none_or(|seen| seen.body() == expected), "{content_type:?} {body}");
         }
@@ -162,7 +166,7 @@ fn what_is_read_has_a_limit() {
             let body = Bytes::from(body(length));
             Chunks::new((0..length).step_by(100_000).map(|start| body.slice(start..length.min(start + 100_000))))
         });
-        let layer = ParamsLayer::new().limit(MIB);
+        let layer = model().limit(MIB);
         for (way, answer) in [("hint", sent(layer.clone(), whole)), ("chunks", sent(layer, in_chunks))] {
             if fits {
                 assert_eq!(answer.leaf().body(), r#"{"a":1}"#, "{way} {length}");
@@ -198,7 +202,7 @@ fn the_hint_is_asked_first() {
     }
 
     let request = asked(r#","override_params":{"a":1}"#, Some("application/json"), "").map(|_| Never);
-    assert_eq!(sent(ParamsLayer::new().limit(10), request).status(), 413);
+    assert_eq!(sent(model().limit(10), request).status(), 413);
 }
 
 #[test]
@@ -215,7 +219,7 @@ fn a_body_that_can_not_be_changed_is_refused_and_not_repeated() {
         (r#"{"a":"canary","a":1}"#, TWICE),
         (r#"{"a":"canary","\u0061":1}"#, TWICE),
     ] {
-        let answer = sent(ParamsLayer::new(), asked(r#","drop_params":["a"]"#, Some("application/json"), body));
+        let answer = sent(model(), asked(r#","drop_params":["a"]"#, Some("application/json"), body));
         let expected = json!({"status": "failure", "message": message});
         assert_eq!((answer.status(), answer.json()), (400, expected), "{body}");
         assert!(answer.seen.is_none(), "{body}");
@@ -245,7 +249,7 @@ fn a_body_that_breaks_off_is_refused() {
     }
 
     let request = asked(r#","drop_params":["a"]"#, Some("application/json"), "").map(|_| Broken(false));
-    let answer = send(&(ExtractLayer::new(), ConfigLayer::new(), ParamsLayer::new()), request);
+    let answer = send(&(ExtractLayer::new(), ConfigLayer::new(), model(), StrategyLayer::new()), request);
     let expected = json!({"status": "failure", "message": "The body could not be read to its end"});
     assert_eq!((answer.status(), answer.json()), (400, expected));
     assert!(answer.seen.is_none());

@@ -3,24 +3,29 @@
 use http::Method;
 use serde_json::json;
 use tower_portkey::{
-    ConfigLayer, ExtractLayer, InjectLayer, ParamsLayer, ResolveLayer,
+    ConfigLayer, ExtractLayer, InjectLayer, ModelLayer, ResolveLayer, StrategyLayer,
     context::{CredentialSource, HostOrigin, Principal, ProviderId},
     host::{CustomHost, TrustedHosts},
+    model::NoEntries,
     rejection::Kind,
 };
 
 use crate::support::{Answer, CHAT, Lines, SK, by, caller, chat, request, send};
 
-type Layers = (ExtractLayer, ConfigLayer, ResolveLayer, InjectLayer);
+type Layers = (ExtractLayer, ConfigLayer, ModelLayer, StrategyLayer, ResolveLayer, InjectLayer);
 
 fn layers() -> Layers {
-    (ExtractLayer::new(), ConfigLayer::new(), ResolveLayer::new(), InjectLayer::new())
+    with(ConfigLayer::new(), ResolveLayer::new())
+}
+
+fn with(config: ConfigLayer, resolve: ResolveLayer) -> Layers {
+    (ExtractLayer::new(), config, ModelLayer::new(NoEntries), StrategyLayer::new(), resolve, InjectLayer::new())
 }
 
 fn trusting(host: &str) -> Layers {
     let hosts = TrustedHosts::parse([host]).expect("hosts");
     let config = ConfigLayer::new().trusted_hosts(hosts.clone());
-    (ExtractLayer::new(), config, ResolveLayer::new().trusted_hosts(hosts), InjectLayer::new())
+    with(config, ResolveLayer::new().trusted_hosts(hosts))
 }
 
 fn resolved(lines: Lines<'_>) -> Answer {
@@ -80,20 +85,16 @@ fn a_config_with_a_provider_stands_alone_and_one_without_is_filled_up_from_heade
 #[test]
 fn what_is_valid_and_not_served_is_501() {
     let aws = r#"{"aws_access_key_id":"CA","aws_secret_access_key":"CS","aws_region":"eu-west-1"}"#;
-    let target = r#"{"provider":"openai","api_key":"k"}"#;
-    let targets = format!(r#"{{"strategy":{{"mode":"fallback"}},"targets":[{target}]}}"#);
     let incomplete = r#"{"strategy":{"mode":"fallback"},"targets":[{"provider":"openai"}]}"#;
-    const TARGETS: &str = "Configs with a strategy and targets are not served";
     const GUARDRAILS: &str = "Configs with guardrails or hooks are not served";
     let with = |member: &str| format!(r#"{{"provider":"openai","api_key":"k",{member}}}"#);
     for (provider, config, status, message) in [
         ("bedrock", Some(aws.to_owned()), 501, "The provider bedrock is not served"),
         ("azure-openai", None, 501, "The provider azure-openai is not served"),
         ("vertex-ai", None, 501, "The provider vertex-ai is not served"),
-        ("openai", Some(targets.clone()), 501, TARGETS),
         // Everything that the request says is validated first.
         ("openai", Some(incomplete.to_owned()), 400, "Invalid config passed"),
-        ("nope", Some(targets), 400, "Invalid provider passed"),
+        ("nope", None, 400, "Invalid provider passed"),
         ("openai", Some(with(r#""input_guardrails":["g"]"#)), 501, GUARDRAILS),
         ("openai", Some(with(r#""output_guardrails":[{"default.contains":{}}]"#)), 501, GUARDRAILS),
         ("openai", Some(with(r#""before_request_hooks":[{"id":"h"}]"#)), 501, GUARDRAILS),
@@ -144,7 +145,7 @@ fn some_routes_are_served_nowhere() {
     }
 }
 
-/// Stored entries and saved configs are unknown to every layer so far.
+/// Where no entry and no config is stored.
 #[test]
 fn names_of_stored_things_are_unknown() {
     let entry = |text: &'static str| Some(text);
@@ -285,7 +286,7 @@ fn the_operators_own_base_is_no_callers_host() {
     let base = CustomHost::operator("http://127.0.0.1:9000/mirror/v1").expect("a URL");
     let provider = |id| ProviderId::parse(id).expect("an id");
     let resolve = ResolveLayer::new().base_url(provider("openai"), base.clone()).base_url(provider("anthropic"), base);
-    let layers = (ExtractLayer::new(), ConfigLayer::new(), ParamsLayer::new(), resolve, InjectLayer::new());
+    let layers = (ExtractLayer::new(), ConfigLayer::new(), resolve, InjectLayer::new());
     for (provider, path, uri, origin) in [
         ("openai", CHAT, "http://127.0.0.1:9000/mirror/v1/chat/completions", HostOrigin::Operator),
         ("anthropic", CHAT, "http://127.0.0.1:9000/mirror/v1/chat/completions", HostOrigin::Operator),

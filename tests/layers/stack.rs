@@ -4,12 +4,13 @@ use http::Method;
 use serde_json::json;
 use tower::{Layer, ServiceBuilder};
 use tower_portkey::{
-    ConfigLayer, ExtractLayer, InjectLayer, ParamsLayer, PortkeyLayer, RequireScopeLayer, ResolveLayer,
-    ServiceBuilderExt,
+    ConfigLayer, ExtractLayer, InjectLayer, ModelLayer, PortkeyLayer, RequireScopeLayer, ResolveLayer,
+    ServiceBuilderExt, StrategyLayer,
     auth::KeySet,
     context::{PortkeyHeaders, Principal, ProviderId, Status},
     host::{CustomHost, TrustedHosts},
     inject::Forwarded,
+    model::NoEntries,
     rejection::Kind,
 };
 
@@ -66,7 +67,7 @@ fn the_order_of_the_layers_is_the_order_of_the_answers() {
         (over, &[SHOWN, bad], Kind::KeyExpired),
         (weak, &[SHOWN, bad], Kind::Forbidden),
         (caller(), &[SHOWN, bad], Kind::InvalidRequest),
-        (caller(), &[SHOWN, targets], Kind::NotImplemented),
+        (caller(), &[SHOWN, targets], Kind::InvalidRequest),
     ] {
         let layer = PortkeyLayer::builder().auth(auth(who)).build();
         let answer = send(&layer, chat(lines));
@@ -174,8 +175,9 @@ fn a_layer_whose_fact_is_missing_names_the_one_that_leaves_it() {
     told(&(RequireScopeLayer::by_route(), auth(caller())), lines, "PortkeyAuthLayer");
     told(&ConfigLayer::new(), lines, "ExtractLayer");
     told(&(ConfigLayer::new(), ExtractLayer::new()), lines, "ExtractLayer");
-    told(&ParamsLayer::new(), lines, "ConfigLayer");
-    told(&(ExtractLayer::new(), ParamsLayer::new(), ConfigLayer::new()), lines, "ConfigLayer");
+    told(&ModelLayer::new(NoEntries), lines, "ExtractLayer");
+    told(&(ExtractLayer::new(), ModelLayer::new(NoEntries), ConfigLayer::new()), lines, "ConfigLayer");
+    told(&(ModelLayer::new(NoEntries), StrategyLayer::new()), lines, "ExtractLayer");
     told(&ResolveLayer::new(), lines, "ExtractLayer");
     told(&(ExtractLayer::new(), ResolveLayer::new()), lines, "ConfigLayer");
     told(&InjectLayer::new(), lines, "ResolveLayer");
@@ -253,7 +255,13 @@ fn the_settings_reach_their_layers() {
 fn layer_by_layer_it_is_the_same() {
     let keys = KeySet::new([tower_portkey::GatewayKey::new(KEY, caller()).expect("a key")]).expect("a set");
     let builder = ServiceBuilder::new().portkey_rescue().portkey_extract().portkey_auth(keys).portkey_scope();
-    let layer = builder.portkey_config().portkey_params().portkey_resolve().portkey_inject().into_inner();
+    let layer = builder
+        .portkey_config()
+        .portkey_model(NoEntries)
+        .portkey_strategy()
+        .portkey_resolve()
+        .portkey_inject()
+        .into_inner();
     for lines in [&[OPENAI, SHOWN, AUTHORIZED][..], &[OPENAI, AUTHORIZED], &[SHOWN], &[SHOWN, OPENAI]] {
         let (one, other) = (send(&hosted(), chat(lines)), send(&layer, chat(lines)));
         assert_eq!((one.status(), &one.body), (other.status(), &other.body), "{lines:?}");

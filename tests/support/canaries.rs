@@ -112,7 +112,7 @@ pub(crate) fn requests(gone: &str) -> Vec<(&'static str, Lines, u16)> {
             config(format!(
                 r#"{{"strategy":{{"mode":"single"}},"targets":[{{"provider":"openai","api_key":"{CONFIG}"}}]}}"#
             )),
-            501,
+            200,
         ),
         (chat, with("x-portkey-provider", "bedrock"), 501),
         (chat, with("x-portkey-provider", format!("x-{CONFIG}")), 400),

@@ -1,13 +1,20 @@
-//! From a validated value to the object that layers read.
+//! From a validated value to the objects that layers read.
 
-use std::{borrow::Cow, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 
-use super::{Asks, forward::forwardable, json::Json, refine};
+use super::{
+    Asks,
+    fields::{field, header},
+    forward::forwardable,
+    json::Json,
+    refine::{self, ModelSlug},
+    strategy,
+};
 use crate::{
-    context::{ConfigObject, Credential, ProviderRef},
+    context::{Breaker, Choice, ConfigObject, Credential, NamedHost, Params, ProviderRef, Retry},
     header::PortkeyHeader,
     json::Members,
 };
@@ -15,30 +22,28 @@ use crate::{
 /// A longer timeout is none, as in the header.
 const LONGEST_TIMEOUT: f64 = 86_400_000.0;
 
-/// Takes what is read here from a config that has passed every check.
-pub(super) fn object(config: &Json<'_>, asked: &Asks<'_>) -> ConfigObject {
+/// What an object leaves to those that stand in it, unless they say otherwise themselves (wire contract 6.2).
+#[derive(Default)]
+pub(super) struct Inherited {
+    params: Params,
+    retry: Option<Retry>,
+    breaker: Option<Breaker>,
+    custom_host: Option<NamedHost>,
+    forward_headers: Option<Vec<HeaderName>>,
+    request_timeout: Option<Duration>,
+    strict_open_ai_compliance: Option<bool>,
+    has_guardrails: bool,
+}
+
+/// Takes what is read here from a config that has passed every check. `path` says where it stands.
+pub(super) fn object(config: &Json<'_>, asked: &Asks<'_>, path: &str, above: &Inherited) -> ConfigObject {
     let mut object = ConfigObject::default();
-    let Json::Object(members) = config else { return object };
-    for (name, value) in members {
-        match &**name {
-            "provider" => object.provider = value.text().and_then(|text| refine::provider(text, asked)),
-            "api_key" => object.api_key = value.text().and_then(header).as_ref().and_then(Credential::from_raw),
-            "custom_host" => object.custom_host = value.text().map(Into::into),
-            "forward_headers" => object.forward_headers = Some(names(value)),
-            "request_timeout" => object.request_timeout = timeout(value),
-            "strategy" | "targets" => object.has_targets = true,
-            "input_guardrails"
-            | "output_guardrails"
-            | "default_input_guardrails"
-            | "default_output_guardrails"
-            | "before_request_hooks"
-            | "after_request_hooks" => {
-                object.has_guardrails |= matches!(value, Json::List(items) if !items.is_empty());
-            }
-            "default_params" => object.params.default = verbatim(value),
-            "override_params" => object.params.set = verbatim(value),
-            "drop_params" => object.params.drop = texts(value).map(Into::into).collect(),
-            name => object.fields.extend(field(name, value)),
+    if let Ok(path) = HeaderValue::from_str(path) {
+        object.path = path;
+    }
+    if let Json::Object(members) = config {
+        for (name, value) in members {
+            member(&mut object, name, value, asked);
         }
     }
     // The documented name for Azure AI of what is `api_version` for Azure OpenAI.
@@ -46,51 +51,103 @@ pub(super) fn object(config: &Json<'_>, asked: &Asks<'_>) -> ConfigObject {
     if object.field(PortkeyHeader::AzureApiVersion).is_none() {
         object.fields.extend(version.map(|version| (PortkeyHeader::AzureApiVersion, version)));
     }
+    if let Some(url) = config.get("custom_host").and_then(Json::text) {
+        object.custom_host = (asked.host)(url, refine::slug(config, asked).is_some());
+    }
+    inherit(&mut object, above);
     if let Some(slug) = refine::slug(config, asked) {
         object.provider = Some(ProviderRef::Slug(slug.into()));
     }
+    if asked.slugs {
+        split_model(&mut object);
+    }
+    object.branch = strategy::branch(config, |index, target| {
+        let at = format!("{path}.targets[{index}]");
+        Choice {
+            name: target.get("name").and_then(Json::text).map(Into::into),
+            weight: target.get("weight").map_or(1.0, strategy::number),
+            object: Arc::new(self::object(target, asked, &at, &left_by(&object))),
+        }
+    });
     object
 }
 
-/// A member of a provider's group. Portkey takes an empty value for an absent one.
-fn field(name: &str, value: &Json<'_>) -> Option<(PortkeyHeader, HeaderValue)> {
-    let field = PortkeyHeader::from_field(name)?;
-    let value = match value {
-        Json::Text(text) if !text.is_empty() => header(text),
-        Json::Flag(flag) => Some(HeaderValue::from_static(if *flag { "true" } else { "false" })),
-        Json::Number(number) => header(number),
-        Json::Object(members) => header(&ascii_object(members)),
-        _ => None,
-    };
-    Some((field, value?))
-}
-
-fn header(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// An object of strings as JSON that fits into a header.
-fn ascii_object(members: &[(Cow<'_, str>, Json<'_>)]) -> String {
-    let texts = members.iter().filter_map(|(name, value)| match value {
-        Json::Text(text) => Some(format!("{}:{}", ascii_text(name), ascii_text(text))),
-        _ => None,
-    });
-    format!("{{{}}}", texts.collect::<Vec<_>>().join(","))
-}
-
-fn ascii_text(text: &str) -> String {
-    let mut units = [0; 2];
-    let quoted = serde_json::Value::from(text).to_string();
-    quoted.chars().fold(String::with_capacity(quoted.len()), |mut ascii, letter| {
-        if (' '..='~').contains(&letter) {
-            ascii.push(letter);
-        } else {
-            ascii.extend(letter.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+fn member(object: &mut ConfigObject, name: &str, value: &Json<'_>, asked: &Asks<'_>) {
+    match name {
+        "provider" => object.provider = value.text().and_then(|text| refine::provider(text, asked)),
+        "api_key" => object.api_key = value.text().and_then(header).as_ref().and_then(Credential::from_raw),
+        "forward_headers" => object.forward_headers = Some(names(value)),
+        "request_timeout" => object.request_timeout = timeout(value),
+        "strict_open_ai_compliance" => object.strict_open_ai_compliance = value.flag(),
+        "passthrough" => object.passthrough = value.flag().unwrap_or_default(),
+        "retry" => object.retry = strategy::retry(value),
+        // What callers write themselves has no state that outlives the request.
+        "cb_config" if asked.saved => object.breaker = strategy::breaker(value),
+        // Portkey's documentation shows it within the strategy, too.
+        "strategy" if asked.saved && object.breaker.is_none() => {
+            object.breaker = value.get("cb_config").and_then(strategy::breaker);
         }
-        ascii
-    })
+        "input_guardrails"
+        | "output_guardrails"
+        | "default_input_guardrails"
+        | "default_output_guardrails"
+        | "before_request_hooks"
+        | "after_request_hooks" => {
+            object.has_guardrails |= matches!(value, Json::List(items) if !items.is_empty());
+        }
+        "default_params" => object.params.default = verbatim(value),
+        "override_params" => object.params.set = verbatim(value),
+        "drop_params" => object.params.drop = texts(value).map(Into::into).collect(),
+        name => object.fields.extend(field(name, value)),
+    }
+}
+
+/// An object's own settings win, its params one by one; guardrails of those above hold for it, too.
+fn inherit(object: &mut ConfigObject, above: &Inherited) {
+    let params = &mut object.params;
+    under(&mut params.default, &above.params.default);
+    under(&mut params.set, &above.params.set);
+    params.drop.extend(above.params.drop.iter().cloned());
+    object.retry = object.retry.take().or_else(|| above.retry.clone());
+    object.breaker = object.breaker.take().or_else(|| above.breaker.as_ref().map(Breaker::fresh));
+    object.custom_host = object.custom_host.take().or_else(|| above.custom_host.clone());
+    object.forward_headers = object.forward_headers.take().or_else(|| above.forward_headers.clone());
+    object.request_timeout = object.request_timeout.or(above.request_timeout);
+    object.strict_open_ai_compliance = object.strict_open_ai_compliance.or(above.strict_open_ai_compliance);
+    object.has_guardrails |= above.has_guardrails;
+}
+
+fn left_by(object: &ConfigObject) -> Inherited {
+    Inherited {
+        params: object.params.clone(),
+        retry: object.retry.clone(),
+        breaker: object.breaker.as_ref().map(Breaker::fresh),
+        custom_host: object.custom_host.clone(),
+        forward_headers: object.forward_headers.clone(),
+        request_timeout: object.request_timeout,
+        strict_open_ai_compliance: object.strict_open_ai_compliance,
+        has_guardrails: object.has_guardrails,
+    }
+}
+
+fn under(own: &mut Vec<(Box<str>, Box<RawValue>)>, above: &[(Box<str>, Box<RawValue>)]) {
+    for (name, value) in above {
+        if !own.iter().any(|(known, _)| known == name) {
+            own.push((name.clone(), value.clone()));
+        }
+    }
+}
+
+/// `@slug/model` among the overrides: the slug names the entry where nothing else does, and the model goes on alone.
+fn split_model(object: &mut ConfigObject) {
+    let Some((_, value)) = object.params.set.iter_mut().find(|(name, _)| &**name == "model") else { return };
+    let Some(ModelSlug { slug, model }) = refine::model_slug(value) else { return };
+    if let Some(model) = model.and_then(|model| serde_json::value::to_raw_value(&model).ok()) {
+        *value = model;
+    }
+    if object.provider.is_none() {
+        object.provider = Some(ProviderRef::Slug(slug.into()));
+    }
 }
 
 fn names(value: &Json<'_>) -> Vec<HeaderName> {

@@ -123,6 +123,14 @@ impl<'a> Json<'a> {
         self.get(name).is_some_and(Self::is_truthy)
     }
 
+    /// The flag, where it is one.
+    pub(super) fn flag(&self) -> Option<bool> {
+        match self {
+            Self::Flag(flag) => Some(*flag),
+            _ => None,
+        }
+    }
+
     /// The text, where it is one and not empty.
     pub(super) fn text(&self) -> Option<&str> {
         match self {

@@ -6,6 +6,7 @@
 
 mod build;
 mod check;
+mod fields;
 mod findings;
 mod forward;
 mod json;
@@ -13,8 +14,10 @@ mod path;
 mod refine;
 mod schema;
 mod spelling;
+mod strategy;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub(crate) use forward::{NotForwardable, forwardable};
 
@@ -24,21 +27,24 @@ use json::{DEEPEST, Fault, Json};
 use path::Path;
 
 use crate::{
-    context::ConfigObject,
+    context::{ConfigTree, NamedHost},
     rejection::{Kind, Rejection},
 };
 
 /// The longest config, in bytes.
-const LONGEST: usize = 16 * 1024;
+pub(crate) const LONGEST: usize = 16 * 1024;
 
 /// What a config's validation depends on.
 pub(crate) struct Asks<'a> {
     /// Whether the request names a provider by header, so that the config need not.
     pub(crate) provider_header: bool,
-    /// Whether stored entries may be named: `@slug` as `provider`, or `virtual_key`.
+    /// Whether stored entries may be named: `@slug` as `provider`, or `virtual_key`. Body or query may then name one, too,
+    /// so that a config need not, either.
     pub(crate) slugs: bool,
-    /// Whether `custom_host` may be this URL.
-    pub(crate) host: &'a dyn Fn(&str) -> bool,
+    /// Whether it is a saved config, whose credentials are stored ones.
+    pub(crate) saved: bool,
+    /// The host that `custom_host` may be, if it may be this URL. With `true`, an entry's own list can still let it pass.
+    pub(crate) host: &'a dyn Fn(&str, bool) -> Option<NamedHost>,
 }
 
 /// Why a config is refused.
@@ -59,7 +65,7 @@ pub(crate) enum ConfigError {
 }
 
 /// Reads and validates a config.
-pub(crate) fn decode(json: &[u8], asked: &Asks<'_>) -> Result<ConfigObject, ConfigError> {
+pub(crate) fn decode(json: &[u8], asked: &Asks<'_>) -> Result<ConfigTree, ConfigError> {
     if json.len() > LONGEST {
         return Err(ConfigError::TooLong);
     }
@@ -69,19 +75,25 @@ pub(crate) fn decode(json: &[u8], asked: &Asks<'_>) -> Result<ConfigObject, Conf
         if matches!(config, Json::Null) {
             return Err(ConfigError::NotJson);
         }
-        if !config.has("provider") && !config.has("targets") && refine::slug(&config, asked).is_none() {
+        if !asked.slugs && !config.has("provider") && !config.has("targets") {
             return Err(ConfigError::NoProvider);
         }
     }
     let mut check = check::Check::new(asked);
     check.value(&config, &schema::Rule::Config, &Path::Root);
-    check.schema.none()?;
+    if let Err(findings) = check.schema.none() {
+        // Where the body could still name the provider, this is asked last.
+        let named = asked.provider_header || config.has("provider") || config.has("targets");
+        let named = named || refine::slug(&config, asked).is_some();
+        return Err(if named { ConfigError::Schema(findings) } else { ConfigError::NoProvider });
+    }
     check.texts.none()?;
     if config.has("options") {
         return Err(ConfigError::Legacy);
     }
     check.names.none()?;
-    Ok(build::object(&config, asked))
+    let root = build::object(&config, asked, "config", &build::Inherited::default());
+    Ok(tree::of(root, asked.saved))
 }
 
 impl ConfigError {

@@ -123,6 +123,7 @@ const STRATEGY: &[Field] = &[
     may("conditions", List(&Fields(CONDITION))),
     may("default", Text),
     may("sticky", Fields(STICKY)),
+    documented("cb_config", Fields(BREAKER)),
 ];
 
 const CONDITION: &[Field] = &[must("query", Free), must("then", Text)];

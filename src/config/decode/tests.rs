@@ -1,14 +1,21 @@
+use std::sync::Arc;
+
 use super::*;
-use crate::{context::ProviderRef, header::PortkeyHeader};
+use crate::{
+    context::{ConfigObject, ProviderRef},
+    header::PortkeyHeader,
+};
 
 mod attacks;
 mod golden;
+mod strategies;
 
-fn host(text: &str) -> bool {
-    text.starts_with("https://") && !text.contains(char::is_control)
+fn host(text: &str, _: bool) -> Option<NamedHost> {
+    let fits = text.starts_with("https://") && !text.contains(char::is_control);
+    fits.then(|| NamedHost { text: text.into(), host: None })
 }
 
-const OPEN: Asks<'_> = Asks { provider_header: false, slugs: false, host: &host };
+const OPEN: Asks<'_> = Asks { provider_header: false, slugs: false, saved: false, host: &host };
 const NAMED: Asks<'_> = Asks { provider_header: true, ..OPEN };
 const HOSTED: Asks<'_> = Asks { slugs: true, ..OPEN };
 
@@ -16,8 +23,8 @@ fn refused(json: &str, asked: &Asks<'_>) -> Option<ConfigError> {
     decode(json.as_bytes(), asked).err()
 }
 
-fn accepted(json: &str, asked: &Asks<'_>) -> ConfigObject {
-    decode(json.as_bytes(), asked).expect(json)
+fn accepted(json: &str, asked: &Asks<'_>) -> Arc<ConfigObject> {
+    decode(json.as_bytes(), asked).expect(json).root
 }
 
 #[test]
@@ -33,10 +40,10 @@ fn what_is_read_is_kept() {
     );
     assert_eq!(object.provider, ProviderRef::parse("vertex-ai"));
     assert_eq!(object.api_key.as_ref().map(crate::context::Credential::expose), Some("k"));
-    assert_eq!(object.custom_host.as_deref(), Some("https://example.com"));
+    assert_eq!(object.custom_host.as_ref().map(|host| &*host.text), Some("https://example.com"));
     assert_eq!(object.forward_headers.as_deref(), Some(&[http::HeaderName::from_static("x-a")][..]));
     assert_eq!(object.request_timeout, Some(std::time::Duration::from_millis(1500)));
-    assert!(object.has_guardrails && !object.has_targets);
+    assert!(object.has_guardrails && object.branch.is_none());
     for (header, expected) in [
         (PortkeyHeader::VertexRegion, Some("us-central1")),
         (PortkeyHeader::VertexProjectId, None),
@@ -101,13 +108,14 @@ fn entries_are_named_where_there_are_some() {
 }
 
 #[test]
-fn several_targets_are_validated_and_told_of() {
-    for json in [
-        r#"{"strategy":{"mode":"fallback"},"targets":[{"provider":"openai","api_key":"k"}]}"#,
-        r#"{"provider":"openai","api_key":"k","targets":[]}"#,
-        r#"{"provider":"openai","api_key":"k","strategy":{"mode":"single"}}"#,
+fn several_targets_are_validated() {
+    for (json, targets) in [
+        (r#"{"strategy":{"mode":"fallback"},"targets":[{"provider":"openai","api_key":"k"}]}"#, Some(1)),
+        (r#"{"provider":"openai","api_key":"k","targets":[]}"#, None),
+        (r#"{"provider":"openai","api_key":"k","strategy":{"mode":"single"}}"#, Some(0)),
     ] {
-        assert!(accepted(json, &OPEN).has_targets, "{json}");
+        let branch = &accepted(json, &OPEN).branch;
+        assert_eq!(branch.as_ref().map(|branch| branch.targets.len()), targets, "{json}");
     }
     let nested = |count: usize| {
         let target = r#"{"provider":"ollama"}"#;

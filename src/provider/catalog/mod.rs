@@ -27,7 +27,7 @@ pub(crate) use plan::{Plan, plan};
 
 use std::sync::LazyLock;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, uri::Scheme};
 
 use self::{
     base::Base,
@@ -36,6 +36,7 @@ use self::{
 use crate::{
     context::{Placement, ProviderId},
     header::PortkeyHeader,
+    host::CustomHost,
 };
 
 /// One provider, with everything parsed that can be parsed beforehand.
@@ -84,6 +85,22 @@ impl Row {
     /// host; what passes them is the `base` that [`plan()`] asks for.
     pub(crate) fn base_url_field(&self) -> Option<PortkeyHeader> {
         self.spec.base_url_field
+    }
+
+    /// Whether a host that somebody named is the provider's own: one of the row's fixed hosts, or a name below it, by
+    /// `https` on its own port.
+    pub(crate) fn is_own_host(&self, host: &CustomHost) -> bool {
+        let compat = self.compat.iter().map(|(base, _)| base);
+        let mut bases = compat.chain([&self.base]).chain(self.branches.iter().flatten());
+        *host.scheme() == Scheme::HTTPS
+            && host.port() == 443
+            && bases.any(|base| match base {
+                Base::Fixed(scheme, authority, _) => {
+                    let below = host.host().strip_suffix(authority.as_str());
+                    *scheme == Scheme::HTTPS && below.is_some_and(|front| front.is_empty() || front.ends_with('.'))
+                }
+                _ => false,
+            })
     }
 
     /// Where the credential goes on the provider's own routes.

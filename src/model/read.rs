@@ -1,0 +1,156 @@
+//! Reads a body, within its limit and everybody's budget.
+
+use std::{
+    error::Error,
+    mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body;
+
+use super::{
+    budget::Share,
+    scan::{Scan, Seen},
+};
+use crate::rejection::{Kind, Rejection};
+
+/// How much of a body has to be read.
+#[derive(Debug)]
+pub(super) enum Goal {
+    /// All of it.
+    Whole,
+    /// All of it, if it isn't too long.
+    Try,
+    /// Until it names a model without a slug; all of it where the model has one.
+    Model(Scan),
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(super) enum Read {
+    /// All of the body.
+    Whole(Bytes),
+    /// All of a body that need not have been read.
+    Tried(Bytes),
+    /// All of a body that names no entry.
+    Plain(Bytes),
+    /// The beginning of a body of which nothing more has to be known.
+    Part(Bytes),
+}
+
+/// Reads one body.
+#[derive(Debug)]
+pub(super) struct Reader {
+    held: Held,
+    goal: Goal,
+    slug: bool,
+    limit: usize,
+    share: Share,
+}
+
+/// One chunk is kept as it came; several are put together once and for all, so that a body that comes in crumbs takes no
+/// more room than its bytes.
+#[derive(Debug)]
+enum Held {
+    One(Bytes),
+    Several(BytesMut),
+}
+
+impl Reader {
+    pub(super) fn new(goal: Goal, limit: usize, share: Share) -> Self {
+        Self { held: Held::One(Bytes::new()), goal, slug: false, limit, share }
+    }
+
+    /// Whether the scan has found a model that begins with a slug.
+    pub(super) fn has_slug(&self) -> bool {
+        self.slug
+    }
+
+    /// What is held of the budget, until it is dropped.
+    pub(super) fn into_share(self) -> Share {
+        self.share
+    }
+
+    /// Reads as far as has to be. Trailers of a body that is read to its end are dropped with it.
+    pub(super) fn poll<B>(&mut self, mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<Result<Read, Rejection>>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+    {
+        while let Some(frame) = ready!(body.as_mut().poll_frame(cx)) {
+            let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
+            let fits = self.held.len().checked_add(data.len()).is_some_and(|length| length <= self.limit);
+            if let Goal::Model(scan) = &mut self.goal {
+                match scan.feed(&data) {
+                    Seen::Nothing => {}
+                    Seen::Plain => return Poll::Ready(Ok(Read::Part(self.take(data)))),
+                    Seen::Slug => {
+                        self.slug = true;
+                        self.goal = Goal::Whole;
+                    }
+                }
+            }
+            let must = matches!(self.goal, Goal::Whole);
+            if !fits && must {
+                return Poll::Ready(Err(too_large(self.limit)));
+            }
+            let granted = fits && self.share.take(data.len());
+            if !granted && must {
+                return Poll::Ready(Err(Rejection::unavailable("the budget for bodies is used up")));
+            }
+            if !granted {
+                return Poll::Ready(Ok(Read::Part(self.take(data))));
+            }
+            self.held.push(data);
+        }
+        let held = self.take(Bytes::new());
+        Poll::Ready(Ok(match self.goal {
+            Goal::Whole => Read::Whole(held),
+            Goal::Try => Read::Tried(held),
+            Goal::Model(_) => Read::Plain(held),
+        }))
+    }
+
+    /// What was read, and this.
+    fn take(&mut self, last: Bytes) -> Bytes {
+        self.held.push(last);
+        match mem::replace(&mut self.held, Held::One(Bytes::new())) {
+            Held::One(chunk) => chunk,
+            Held::Several(chunks) => chunks.freeze(),
+        }
+    }
+}
+
+impl Held {
+    fn len(&self) -> usize {
+        match self {
+            Self::One(chunk) => chunk.len(),
+            Self::Several(chunks) => chunks.len(),
+        }
+    }
+
+    fn push(&mut self, data: Bytes) {
+        match self {
+            _ if data.is_empty() => {}
+            Self::One(chunk) if chunk.is_empty() => *chunk = data,
+            Self::One(chunk) => {
+                let mut chunks = BytesMut::with_capacity((chunk.len() + data.len()).next_power_of_two());
+                chunks.extend_from_slice(chunk);
+                chunks.extend_from_slice(&data);
+                *self = Self::Several(chunks);
+            }
+            Self::Several(chunks) => chunks.extend_from_slice(&data),
+        }
+    }
+}
+
+/// The body is longer than may be read.
+pub(super) fn too_large(limit: usize) -> Rejection {
+    let limit = if limit < 1 << 20 { format!("{limit} bytes") } else { format!("{}MB", limit >> 20) };
+    Rejection::new(Kind::PayloadTooLarge).with_message(format!("Payload size exceeds the limit of {limit}"))
+}
+
+fn unreadable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Rejection {
+    Rejection::new(Kind::InvalidRequest).with_message("The body could not be read to its end").with_source(error)
+}

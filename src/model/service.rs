@@ -1,0 +1,77 @@
+use std::{
+    error::Error,
+    fmt, mem,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{
+    ModelFuture,
+    job::{Job, Room, Step},
+    resolve::ResolveProvider,
+};
+use crate::{
+    body::FullOr,
+    rejection::{Asked, RenderRejection, refuse},
+};
+
+/// A service whose requests name their provider. See the [module](super).
+pub struct Model<S, E, R> {
+    pub(super) inner: S,
+    pub(super) room: Room<E>,
+    pub(super) render: R,
+}
+
+impl<S, E, R, ReqBody, ResBody> Service<Request<ReqBody>> for Model<S, E, R>
+where
+    S: Service<Request<FullOr<ReqBody>>, Response = Response<ResBody>> + Clone,
+    E: ResolveProvider,
+    R: RenderRejection + Clone,
+    ReqBody: Body<Data = Bytes> + Unpin,
+    ReqBody::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<FullOr<ResBody>>;
+    type Error = S::Error;
+    type Future = ModelFuture<S, E, R, ReqBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let (head, body) = request.into_parts();
+        let mut job = Job::new(head, body);
+        match job.advance(&self.room) {
+            Ok(Step::Done) => {
+                let (request, share) = job.into_request();
+                ModelFuture::forwarded(self.inner.call(request), share)
+            }
+            Ok(step) => {
+                // The ready service goes with the request; its clone is made ready by the next `poll_ready`.
+                let clone = self.inner.clone();
+                let ready = mem::replace(&mut self.inner, clone);
+                ModelFuture::waiting(step, job, ready, self.room.clone(), self.render.clone())
+            }
+            Err(rejection) => {
+                let asked = Asked::of(&job.head.headers);
+                ModelFuture::refused(refuse(&self.render, rejection, &asked, job.head.extensions))
+            }
+        }
+    }
+}
+
+impl<S: Clone, E, R: Clone> Clone for Model<S, E, R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), room: self.room.clone(), render: self.render.clone() }
+    }
+}
+
+impl<S: fmt::Debug, E, R> fmt::Debug for Model<S, E, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("inner", &self.inner).field("limit", &self.room.limit).finish_non_exhaustive()
+    }
+}

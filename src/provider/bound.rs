@@ -1,0 +1,190 @@
+//! Provider, credential and fields of one attempt: what is bound to each other before a host is looked for (pure).
+
+use std::time::SystemTime;
+
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION, request::Parts};
+
+use super::catalog::{self, Row};
+use crate::{
+    context::{
+        ConfigObject, Credential, CredentialSource, Entry, Placement, PortkeyHeaders, ProviderRef, RequestConfig,
+        Status,
+    },
+    header::{self, API_KEY, GOOGLE_API_KEY, LAST_USED_OPTION_INDEX, PROVIDER, PortkeyHeader},
+    rejection::{Kind, Rejection},
+};
+
+/// Who brings credential and fields: exactly one of them.
+pub(super) enum Bound<'r> {
+    /// A stored entry.
+    Entry(&'r Entry),
+    /// A config that names its provider stands alone: neither credential nor fields come from headers.
+    Config { object: &'r ConfigObject, saved: bool },
+    /// The headers. Beside a config that names no provider, its members don't count where Portkey reads them from headers,
+    /// too (wire contract 2.3).
+    Headers { beside: Option<&'r ConfigObject> },
+}
+
+/// The provider of this attempt, and who brings its credential.
+pub(super) fn bound(config: &RequestConfig) -> Result<(&'static Row, Bound<'_>), Rejection> {
+    let object = config.object().map(|object| &**object);
+    let own = object.filter(|object| object.provider.is_some() && !object.passthrough);
+    let (id, bound) = match config.provider() {
+        None => return Err(unnamed(object.is_some())),
+        Some(ProviderRef::Slug(_)) => {
+            let entry = config.entry().ok_or_else(|| Rejection::misassembled("ModelLayer"))?;
+            (entry.provider(), Bound::Entry(entry))
+        }
+        Some(ProviderRef::Id(id)) => match own {
+            Some(object) => {
+                let saved = config.tree.as_ref().is_some_and(|tree| tree.saved);
+                (*id, Bound::Config { object, saved })
+            }
+            None => (*id, Bound::Headers { beside: object }),
+        },
+    };
+    let row = catalog::row(id).ok_or_else(|| {
+        Rejection::new(Kind::NotImplemented).with_message(format!("The provider {} is not served", id.as_str()))
+    })?;
+    Ok((row, bound))
+}
+
+/// Refuses an entry that may not be used now, or not for the models that the request names (Portkey's order and texts).
+pub(super) fn may_use(entry: &Entry, config: &RequestConfig) -> Result<(), Rejection> {
+    let refused = |kind, message| {
+        let provider = HeaderValue::from_static(entry.provider().as_str());
+        let refused = Rejection::new(kind).with_message(message).with_header(PROVIDER, provider);
+        Err(refused.with_header(LAST_USED_OPTION_INDEX, config.path_value()))
+    };
+    if entry.may_lapse() {
+        match entry.status(SystemTime::now()) {
+            Status::Active => {}
+            Status::Exhausted => {
+                let message = format!("Portkey Virtual Key {} Usage Limit Exceeded", masked(entry.slug()));
+                return refused(Kind::EntryExhausted, message);
+            }
+            Status::Expired | Status::Archived => {
+                let message = format!("Portkey Virtual Key {} Expired", masked(entry.slug()));
+                return refused(Kind::EntryExpired, message);
+            }
+        }
+    }
+    if entry.models().is_some() {
+        let mut models = config.model.body.iter().chain(&config.model.elsewhere);
+        if let Some(model) = models.find(|model| !entry.allows_model(model)) {
+            let shown: String = model.chars().take(128).collect();
+            return refused(Kind::ModelNotAllowed, format!("Model {shown} is not allowed for this integration"));
+        }
+    }
+    Ok(())
+}
+
+/// The first two characters, eight stars, the last three.
+fn masked(slug: &str) -> String {
+    let (head, tail) = (slug.get(..2).unwrap_or(slug), slug.get(slug.len().saturating_sub(3)..).unwrap_or(slug));
+    format!("{head}********{tail}")
+}
+
+impl<'r> Bound<'r> {
+    /// The value of a provider's field.
+    pub(super) fn field(&self, row: &Row, portkey: &'r PortkeyHeaders, name: PortkeyHeader) -> Option<&'r str> {
+        let of_object = |object: &'r ConfigObject| object.field(name).and_then(|value| value.to_str().ok());
+        match *self {
+            // What the entry doesn't say is not for callers to say, but for what only chooses among versions.
+            Self::Entry(entry) => match entry.field(name) {
+                Some(value) => value.to_str().ok(),
+                None => portkey.text(name).filter(|_| is_option(name)),
+            },
+            Self::Config { object, .. } => of_object(object),
+            Self::Headers { beside: Some(object) } if !row.fields_in_headers() => of_object(object),
+            Self::Headers { beside: None }
+                if !row.fields_in_headers() && name != PortkeyHeader::MistralFimCompletion =>
+            {
+                None
+            }
+            Self::Headers { .. } => portkey.text(name),
+        }
+    }
+
+    /// The credential, and whose it is. `here` is where it goes on this route, `row` says where it goes on others.
+    pub(super) fn credential(
+        &self,
+        head: &Parts,
+        row: &Row,
+        here: &Placement,
+    ) -> Result<Option<(Credential, CredentialSource)>, Rejection> {
+        let (found, source) = match self {
+            Self::Entry(entry) => (entry.credential().cloned(), CredentialSource::Stored),
+            Self::Config { object, saved: true } => (object.api_key.clone(), CredentialSource::Stored),
+            Self::Config { object, saved: false } => (object.api_key.clone(), CredentialSource::Caller),
+            Self::Headers { .. } => (of_headers(&head.headers, here, row.placement()), CredentialSource::Caller),
+        };
+        let found = found.and_then(|credential| without_own_scheme(credential, here));
+        if found.is_none() && !row.is_optional() && !self.has_credential_header() {
+            return Err(self.missing(row));
+        }
+        Ok(found.map(|credential| (credential, source)))
+    }
+
+    /// Whether an entry brings its credential as a header of its own.
+    fn has_credential_header(&self) -> bool {
+        matches!(self, Self::Entry(entry) if entry.headers().iter().any(|(name, _)| header::is_secret(name)))
+    }
+
+    fn missing(&self, row: &Row) -> Rejection {
+        let message = match self {
+            Self::Entry(entry) => format!("The provider entry {} holds no credential", entry.slug()),
+            Self::Config { .. } | Self::Headers { .. } => format!(
+                "The credential for {} is missing: it is sent as authorization, or as api_key in x-portkey-config",
+                row.id()
+            ),
+        };
+        Rejection::new(Kind::InvalidRequest).with_message(message)
+    }
+}
+
+/// Fields that choose a version or a mode, and neither host, account nor credential.
+fn is_option(name: PortkeyHeader) -> bool {
+    use PortkeyHeader as Header;
+    matches!(name, Header::AnthropicBeta | Header::AnthropicVersion | Header::OpenAiBeta | Header::MistralFimCompletion)
+}
+
+/// Nothing names a provider. Portkey's two texts for it.
+fn unnamed(has_config: bool) -> Rejection {
+    Rejection::new(Kind::InvalidRequest).with_message(if has_config {
+        "Either x-portkey-provider needs to be passed. Or the x-portkey-config header should have a valid config with \
+         provider details in it."
+    } else {
+        "Either x-portkey-config or x-portkey-provider header is required"
+    })
+}
+
+/// The credential of a request whose config names no provider: `authorization`, else the header in which the provider
+/// itself takes its keys, on this route or on its own ones.
+fn of_headers(headers: &HeaderMap, here: &Placement, native: &Placement) -> Option<Credential> {
+    if let Some(value) = headers.get(AUTHORIZATION).filter(|value| !is_empty(value)) {
+        return Credential::from_authorization(value);
+    }
+    let own = |placement: &Placement| match placement {
+        // What Portkey's clients put there is a gateway key, never a provider's.
+        Placement::Header { name, .. } if *name == API_KEY || *name == AUTHORIZATION => None,
+        Placement::Header { name, .. } => headers.get(name),
+        Placement::Query { .. } => headers.get(GOOGLE_API_KEY),
+        Placement::None => None,
+    };
+    own(here).or_else(|| own(native)).and_then(Credential::from_raw)
+}
+
+/// A scheme without a credential is none.
+fn is_empty(authorization: &HeaderValue) -> bool {
+    let text = authorization.as_bytes().trim_ascii();
+    text.is_empty() || text.eq_ignore_ascii_case(b"bearer")
+}
+
+/// `Token x` for a provider whose header reads `Token x`: the scheme is not doubled.
+fn without_own_scheme(credential: Credential, placement: &Placement) -> Option<Credential> {
+    match placement {
+        Placement::Header { prefix, .. } if !prefix.is_empty() => credential.without_scheme(prefix.trim_end()),
+        _ => Some(credential),
+    }
+}

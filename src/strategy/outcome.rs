@@ -1,0 +1,90 @@
+//! What came of an attempt (pure).
+
+use http::{Response, StatusCode};
+
+use crate::rejection::{Kind, Rejection};
+
+/// How an attempt ended, as far as what happens next depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// The status, of which a refusal may show another one (gRPC: always 200).
+    pub(super) status: u16,
+    pub(super) source: Source,
+}
+
+/// Who made the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Provider,
+    /// Nobody: the provider could not be reached, broke off, or was silent.
+    Network,
+    /// Nobody within the time that the request itself set.
+    Limit,
+    /// The gateway refused to ask this target. Another one may do, the same one won't.
+    Refusal,
+    /// The gateway itself failed: no target will do.
+    Exception,
+}
+
+impl Outcome {
+    /// An error is one of the network: everything else is a response.
+    pub(super) fn of<B, E>(result: &Result<Response<B>, E>) -> Self {
+        let Ok(response) = result else {
+            return Self { status: StatusCode::BAD_GATEWAY.as_u16(), source: Source::Network };
+        };
+        match response.extensions().get::<Rejection>().map(Rejection::kind) {
+            None => Self { status: response.status().as_u16(), source: Source::Provider },
+            Some(kind) => Self { status: kind.status().as_u16(), source: Source::of(kind) },
+        }
+    }
+
+    pub(super) fn is_success(self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+impl Source {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::BadGateway | Kind::GatewayTimeout => Self::Network,
+            Kind::Timeout => Self::Limit,
+            Kind::Misassembled | Kind::Internal | Kind::NotImplemented | Kind::Unavailable => Self::Exception,
+            _ => Self::Refusal,
+        }
+    }
+
+    /// Whether the same target could answer otherwise when it is asked again.
+    pub(super) fn may_change(self) -> bool {
+        matches!(self, Self::Provider | Self::Network | Self::Limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rejection::{Asked, PortkeyJson, refuse};
+
+    #[test]
+    fn a_refusal_is_told_from_an_answer_by_its_kind() {
+        for (kind, source) in [
+            (Kind::BadGateway, Source::Network),
+            (Kind::GatewayTimeout, Source::Network),
+            (Kind::Timeout, Source::Limit),
+            (Kind::Misassembled, Source::Exception),
+            (Kind::Internal, Source::Exception),
+            (Kind::NotImplemented, Source::Exception),
+            (Kind::Unavailable, Source::Exception),
+            (Kind::InvalidRequest, Source::Refusal),
+            (Kind::KeyExhausted, Source::Refusal),
+        ] {
+            for grpc in [false, true] {
+                let asked = Asked { grpc, ..Asked::default() };
+                let response = refuse(&PortkeyJson, Rejection::new(kind), &asked, http::Extensions::new());
+                let outcome = Outcome::of(&Ok::<_, ()>(response));
+                assert_eq!(outcome, Outcome { status: kind.status().as_u16(), source }, "{kind:?}, gRPC: {grpc}");
+            }
+        }
+        assert_eq!(Outcome::of(&Err::<Response<()>, _>(())), Outcome { status: 502, source: Source::Network });
+        assert_eq!(Outcome::of(&Ok::<_, ()>(Response::new(()))), Outcome { status: 200, source: Source::Provider });
+    }
+}
