@@ -12,7 +12,8 @@ use http::request::Parts;
 use shared::{Leaf, behind, bench};
 use tower::Layer;
 use tower_portkey::{
-    ConfigLayer, ExtractLayer, InjectLayer, PortkeyAuthLayer, RequireScopeLayer, RescueLayer, ResolveLayer,
+    ConfigLayer, ExtractLayer, InjectLayer, ModelLayer, PortkeyAuthLayer, RequireScopeLayer, RescueLayer, ResolveLayer,
+    StrategyLayer,
     guard::{Decision, Guard, GuardLayer},
     rejection::Rejection,
 };
@@ -36,7 +37,8 @@ impl Guard for Open {
 fn main() -> Result<(), Box<dyn Error>> {
     let (keys, key) = shared::keys()?;
     let (extract, auth, scope) = (ExtractLayer::new(), PortkeyAuthLayer::new(keys), RequireScopeLayer::by_route());
-    let (config, resolve) = (ConfigLayer::new(), ResolveLayer::new());
+    let (config, model, entries) = (ConfigLayer::new(), ModelLayer::default(), ModelLayer::new(shared::entries()?));
+    let (strategy, resolve) = (StrategyLayer::new(), ResolveLayer::new());
     let (inject, rescue) = (InjectLayer::new(), RescueLayer::new());
 
     let read = shared::python(&key)?;
@@ -44,6 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let authenticated = behind(&auth, &extracted)?;
     let configured = behind(&config, &authenticated)?;
     let resolved = behind(&resolve, &configured)?;
+    let named = behind(&auth, &behind(&extract, &shared::python_entry(&key, false)?)?)?;
+    let named = behind(&config, &named)?;
     let with_json = behind(&auth, &behind(&extract, &shared::python_config(&key)?)?)?;
 
     let mut criterion = shared::criterion();
@@ -58,6 +62,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     bench(c, "scope", scope.layer(Leaf), &authenticated);
     bench(c, "config/none", config.layer(Leaf), &authenticated);
     bench(c, "config/json", config.layer(Leaf), &with_json);
+    bench(c, "model/no entries", model.layer(Leaf), &configured);
+    bench(c, "model/entry in header", entries.layer(Leaf), &named);
+    bench(c, "strategy/none", model.layer(strategy.layer(Leaf)), &configured);
     bench(c, "resolve", resolve.layer(Leaf), &configured);
     bench(c, "leaf/resolved", Leaf, &resolved);
     bench(c, "inject", inject.layer(Leaf), &resolved);

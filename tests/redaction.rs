@@ -26,19 +26,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, rustls};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_portkey::{
-    Forward, GatewayKey, PortkeyAuthLayer, PortkeyLayer, RescueLayer, Secret,
+    ConfigLayer, Forward, GatewayKey, ModelLayer, PortkeyAuthLayer, PortkeyLayer, RescueLayer, Secret,
     auth::{KeySet, Validate, validate_fn},
-    context::{Credential, PortkeyHeaders, Principal, ProviderId, RequestConfig, Target},
+    config::{ConfigSet, SavedConfig},
+    context::{Credential, Entry, PortkeyHeaders, Principal, ProviderId, RequestConfig, Target, Visibility, Workspace},
     forward::Client,
     guard::Decision,
     host::{CustomHost, TrustedHosts},
+    model::{EntrySet, ResolveProvider},
     rejection::Rejection,
 };
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use canaries::{
-    AUTH, BODY, CONFIG, COOKIE, ENTRA, KEY, ORACLE, QUERY, VERTEX, X_API, assert_clean, caller, found, provider, raw,
-    request, requests,
+    AUTH, BODY, CONFIG, COOKIE, ENTRA, KEY, ORACLE, OWN, QUERY, SAVED, STORED, VERTEX, X_API, assert_clean, caller,
+    found, provider, raw, request, requests,
 };
 use net::{locked, nobody, soon};
 use process::{Directory, Gateway, run};
@@ -105,6 +107,19 @@ fn keys() -> KeySet {
     KeySet::new([GatewayKey::new(KEY, principal).expect("a key")]).expect("a set")
 }
 
+fn entries() -> EntrySet {
+    let entry = Entry::new("stored", ProviderId::parse("openai").expect("an id"))
+        .and_then(|entry| entry.with_api_key(STORED))
+        .and_then(|entry| entry.with_header("x-own", &Secret::from(OWN)));
+    EntrySet::new().with(entry.expect("an entry"), Visibility::everybody())
+}
+
+fn configs() -> ConfigSet {
+    let json = format!(r#"{{"provider":"openai","api_key":"{SAVED}"}}"#);
+    let saved = SavedConfig::parse("pc-saved", &json, &TrustedHosts::default());
+    ConfigSet::new().with(saved.expect("a config"), Visibility::everybody())
+}
+
 #[tokio::test]
 async fn nothing_leaks_from_the_layers() {
     log_everything();
@@ -117,7 +132,7 @@ async fn nothing_leaks_from_the_layers() {
         .base_url(id("openai"), url.clone())
         .base_url(id("anthropic"), url.clone())
         .base_url(id("google"), url);
-    let layer = layer.auth(PortkeyAuthLayer::new(keys())).build();
+    let layer = layer.auth(PortkeyAuthLayer::new(keys())).entries(entries()).configs(configs()).build();
     let client = Client::builder().idle_timeout(Duration::from_secs(2)).build().expect("a client");
     let gateway = layer.layer(Forward::new(client));
     assert_clean(&shown(&layer), "the layer");
@@ -217,6 +232,13 @@ fn nothing_is_shown_by_debug() {
         shown(&(&credential, credential.header_value("Bearer "), credential.header_value("Key "))),
         shown(&(&key, keys(), PortkeyAuthLayer::new(keys()))),
         shown(&host),
+        shown(&(entries(), configs(), ModelLayer::new(entries()), ConfigLayer::new().configs(configs()))),
+        shown(&entries().resolve(Workspace { organisation: "o", workspace: "w" }, "stored")),
+        shown(&SavedConfig::parse("pc-a", &format!(r#"{{"provider":"{SAVED}"}}"#), &TrustedHosts::default())),
+        shown(
+            &Entry::new("a", ProviderId::parse("openai").expect("an id"))
+                .and_then(|entry| entry.with_api_key(format!("{STORED}\n"))),
+        ),
         shown(&GatewayKey::new("short", Principal::new("ci")).expect_err("too short")),
     ] {
         assert_clean(&text, "Debug");
@@ -242,10 +264,14 @@ async fn nothing_leaks_from_the_binary() {
     let gone = format!("http://{}", nobody().expect("a port"));
     let settings = format!(
         "listen = \"127.0.0.1:0\"\nmode = \"required\"\ntrusted_hosts = [\"{gone}\"]\n[upstream]\nidle_timeout_ms = 500\n\
-         [upstream.base_url]\nopenai = \"{0}\"\nanthropic = \"{0}\"\ngoogle = \"{0}\"\n[[keys]]\nid = \"ci\"\nkey = {{ env = \"CI_KEY\" }}\n",
+         [upstream.base_url]\nopenai = \"{0}\"\nanthropic = \"{0}\"\ngoogle = \"{0}\"\n[[keys]]\nid = \"ci\"\nkey = {{ env = \"CI_KEY\" }}\n\
+         [[providers]]\nslug = \"stored\"\nprovider = \"openai\"\napi_key = {{ env = \"STORED\" }}\n[providers.custom_headers]\nx-own = {{ env = \"OWN\" }}\n\
+         [[configs]]\nid = \"pc-saved\"\nconfig = '{{\"provider\":\"openai\",\"api_key\":\"{SAVED}\"}}'\n",
         upstream.url("/v1")
     );
-    let gateway = Gateway::start_as(&settings, &[], &[("CI_KEY", KEY), ("RUST_LOG", "trace")]).await;
+    let gateway =
+        Gateway::start_as(&settings, &[], &[("CI_KEY", KEY), ("STORED", STORED), ("OWN", OWN), ("RUST_LOG", "trace")])
+            .await;
     for (path, lines, status) in requests(&gone) {
         let answer = gateway.ask(raw(path, &lines)).await;
         assert_eq!(answer.status(), status, "{path} {lines:?}");
@@ -290,6 +316,38 @@ async fn nothing_leaks_from_settings() {
         (format!("{head}key_sha256 = \"{KEY}\""), 2),
         (format!("{head}key = \"{KEY}\"\nkey_sha256 = \"{KEY}\""), 2),
         (format!("{head}key = \"{KEY}\"\n[[keys]]\nid = \"b\"\nkey = \"{KEY}\""), 2),
+        (
+            format!(
+                "{head}key = \"{KEY}\"\n[[providers]]\nslug = \"a\"\nprovider = \"openai\"\napi_key = \"{STORED}\""
+            ),
+            0,
+        ),
+        (format!("{head}key = \"{KEY}\"\n[[providers]]\nslug = \"a\"\nprovider = \"{STORED}\""), 2),
+        (format!("{head}key = \"{KEY}\"\n[[providers]]\nslug = \"{STORED}/\"\nprovider = \"openai\""), 2),
+        (
+            format!(
+                "{head}key = \"{KEY}\"\n[[providers]]\nslug = \"a\"\nprovider = \"openai\"\napi_key = [\"{STORED}\"]"
+            ),
+            2,
+        ),
+        (
+            format!(
+                "{head}key = \"{KEY}\"\n[[providers]]\nslug = \"a\"\nprovider = \"openai\"\naws_region = {{ of = \"{STORED}\" }}"
+            ),
+            2,
+        ),
+        (
+            format!(
+                "{head}key = \"{KEY}\"\n[[configs]]\nid = \"pc-a\"\nconfig = '{{\"provider\":\"openai\",\"api_key\":[\"{SAVED}\"]}}'"
+            ),
+            2,
+        ),
+        (
+            format!(
+                "{head}key = \"{KEY}\"\n[[configs]]\nid = \"pc-a\"\nconfig = '{{\"provider\":\"openai\",\"api_key\":\"{SAVED}\"}}'"
+            ),
+            0,
+        ),
         (format!("mode = \"open\"\n[upstream.base_url]\nopenai = \"https://u:{AUTH}@example.com\""), 2),
         (format!("mode = \"open\"\n[upstream.base_url]\nopenai = \"https://example.com/v1?key={QUERY}\""), 0),
     ] {

@@ -19,7 +19,8 @@ use tower::{Layer, Service};
 use tower_portkey::{
     GatewayKey,
     auth::{KeyError, KeySet},
-    context::Principal,
+    context::{Entry, Principal, ProviderId, Visibility},
+    model::EntrySet,
 };
 
 pub(crate) type Call = Request<Full<Bytes>>;
@@ -73,7 +74,7 @@ const PROVIDER: &[(&str, &str)] = &[("x-portkey-provider", "openai"), ("authoriz
 
 pub(crate) const METADATA: &str = r#"{"_user":"u-4711","team":"search","environment":"staging"}"#;
 /// As Python writes it, with a space behind each colon and comma.
-const CONFIG: &str = r#"{"provider": "openai", "api_key": "of-the-provider", "request_timeout": 30000, "retry": {"attempts": 3, "on_status_codes": [429, 503]}, "cache": {"mode": "simple", "max_age": 60}}"#;
+const CONFIG: &str = r#"{"provider": "openai", "api_key": "of-the-provider", "request_timeout": 30000, "strict_open_ai_compliance": false, "custom_host": "https://llm.example.com/v1", "cache": {"mode": "simple", "max_age": 60}}"#;
 
 /// The shortest settings that say something.
 pub(crate) fn criterion() -> Criterion {
@@ -112,6 +113,23 @@ pub(crate) fn python(key: &str) -> Result<Call, Box<dyn Error>> {
 pub(crate) fn python_config(key: &str) -> Result<Call, Box<dyn Error>> {
     let config = [("x-portkey-config", CONFIG), ("authorization", "Bearer OPENAI_API_KEY")];
     call(key, &[OPENAI, PYTHON, &config])
+}
+
+/// As the Python SDK sends it, for a provider entry that is named in the header, or before the model in the body.
+pub(crate) fn python_entry(key: &str, in_body: bool) -> Result<Call, Box<dyn Error>> {
+    let entry = [("x-portkey-provider", "@openai-prod"), ("authorization", "Bearer OPENAI_API_KEY")];
+    let mut request = if in_body { call(key, &[OPENAI, PYTHON])? } else { call(key, &[OPENAI, PYTHON, &entry])? };
+    if in_body {
+        *request.body_mut() = Full::from(CHAT.replace("gpt-4o-mini", "@openai-prod/gpt-4o-mini"));
+    }
+    Ok(request)
+}
+
+/// The entry of [`python_entry`].
+pub(crate) fn entries() -> Result<EntrySet, Box<dyn Error>> {
+    let openai = ProviderId::parse("openai").ok_or("no such provider")?;
+    let entry = Entry::new("openai-prod", openai)?.with_api_key("of-the-provider")?;
+    Ok(EntrySet::new().with(entry, Visibility::everybody()))
 }
 
 /// As Portkey's Node SDK sends it, with trace id, metadata and headers to forward.

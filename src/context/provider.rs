@@ -1,5 +1,7 @@
 //! Which provider a request names.
 
+use std::fmt;
+
 /// The ids that Portkey's validator accepts, in the order of its error text, then those that only its documentation
 /// names.
 const IDS: [&str; ProviderId::COUNT] = [
@@ -136,6 +138,16 @@ impl ProviderRef {
                 (!slug.is_empty()).then(|| Self::Slug(slug.into()))
             }
             None => ProviderId::parse(text).map(Self::Id),
+        }
+    }
+}
+
+impl fmt::Display for ProviderRef {
+    /// As it is written in the header.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => f.write_str(id.as_str()),
+            Self::Slug(slug) => write!(f, "@{slug}"),
         }
     }
 }

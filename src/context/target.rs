@@ -25,6 +25,19 @@ pub enum HostOrigin {
     TrustedCaller,
 }
 
+impl HostOrigin {
+    /// In a word, for logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Catalog => "catalog",
+            Self::Operator => "operator",
+            Self::Caller => "caller",
+            Self::TrustedCaller => "trusted caller",
+        }
+    }
+}
+
 /// Whose credential it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialSource {
@@ -32,6 +45,17 @@ pub enum CredentialSource {
     Caller,
     /// It was stored, and the caller may not see it.
     Stored,
+}
+
+impl CredentialSource {
+    /// In a word, for logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Stored => "stored",
+        }
+    }
 }
 
 /// Where a provider wants its credential.
@@ -52,6 +76,18 @@ pub enum Placement {
     },
     /// Nowhere.
     None,
+}
+
+impl Placement {
+    /// The name of the header or parameter.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Header { name, .. } => Some(name.as_str()),
+            Self::Query { param } => Some(param),
+            Self::None => None,
+        }
+    }
 }
 
 /// A header that a provider gets beside the credential.

@@ -60,6 +60,14 @@ pub static SECRET: [HeaderName; 7] =
 pub static SINGLETON: [HeaderName; 7] =
     [AUTHORIZATION, X_API_KEY, AZURE_API_KEY, GOOGLE_API_KEY, CONTENT_TYPE, CONTENT_LENGTH, HOST];
 
+/// Headers by which a provider is told whose account a request counts for. Beside a stored credential they are for its
+/// owner to set, not for callers.
+pub static ACCOUNT: [HeaderName; 3] = [
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("x-goog-user-project"),
+];
+
 /// What follows [`PREFIX`] in headers that the gateway writes for itself. A caller's copy is dropped.
 pub static INTERNAL: [&str; 15] = [
     "organisation-details",

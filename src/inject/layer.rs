@@ -5,8 +5,9 @@ use tower_layer::Layer;
 
 use super::{query, strip::Forwarded};
 use crate::{
-    context::{Placement, PortkeyHeaders, Target},
+    context::{CredentialSource, Placement, PortkeyHeaders, Target},
     guard::{Decision, Guard, GuardLayer, GuardService},
+    header::ACCOUNT,
     rejection::{Kind, PortkeyJson, Rejection},
 };
 
@@ -103,6 +104,11 @@ impl Guard for InjectGuard {
         let Some(target) = extensions.get::<Target>() else { return };
         let consumed = extensions.get::<PortkeyHeaders>().and_then(PortkeyHeaders::consumed);
         self.forwarded.strip(headers, target.is_unified(), target.forward(), consumed);
+        if target.credential_source() == Some(CredentialSource::Stored) {
+            for name in &ACCOUNT {
+                headers.remove(name);
+            }
+        }
         let repeats = |value: &HeaderValue| consumed.is_some_and(|key| key.is_repeated_by(value.as_bytes()));
         for header in target.headers().iter().filter(|header| !repeats(&header.value)) {
             if header.replaces || !headers.contains_key(&header.name) {

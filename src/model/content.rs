@@ -13,6 +13,7 @@ use super::{
     budget::Share,
     job::Job,
     look::{LookError, Named, Needs, look},
+    named::Source,
     places,
     read::{Goal, Read, too_large},
     rewrite::{cut, split},
@@ -153,7 +154,7 @@ impl<B: Body<Data = Bytes>> Job<B> {
             Got::Whole(_) if self.is_rewritten => "rewritten",
             Got::Whole(_) => "read",
         };
-        tracing::debug!(target: "tower_portkey::decision", step = "model", ?source, provider = ?named, body);
+        tracing::debug!(target: "tower_portkey::decision", step = "model", source = source.map(Source::as_str), provider = named.as_ref().map(tracing::field::display), body);
         let model = self.model.take();
         let config = self.config()?;
         config.named = named;

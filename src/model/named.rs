@@ -29,6 +29,17 @@ pub(super) enum Source {
     Query,
 }
 
+impl Source {
+    /// In a word, for logs.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Body => "body",
+            Self::Query => "query",
+        }
+    }
+}
+
 /// Reads the headers, as `ConfigLayer` found them, and the query. `hosted`: a caller was authenticated; entries belong to
 /// callers. `none`: there are no entries.
 pub(super) fn read(config: &RequestConfig, hosted: bool, none: bool, query: Option<&str>) -> Result<Caller, Rejection> {

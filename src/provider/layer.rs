@@ -5,7 +5,7 @@ use tower_layer::Layer;
 
 use super::{catalog, resolve::resolve};
 use crate::{
-    context::{Entry, ProviderId, RequestConfig, Target},
+    context::{CredentialSource, Entry, ProviderId, RequestConfig, Target},
     guard::{Decision, Guard, GuardLayer, GuardService},
     host::{CustomHost, TrustedHosts},
     rejection::{PortkeyJson, Rejection},
@@ -102,9 +102,9 @@ impl Guard for ResolveGuard {
             entry = head.extensions.get::<RequestConfig>().and_then(RequestConfig::entry).map(Entry::slug),
             provider = target.provider().as_str(),
             host = target.authority().as_str(),
-            named_by = ?target.origin(),
-            credential_of = ?target.credential_source(),
-            credential_in = ?target.placement(),
+            host_of = target.origin().as_str(),
+            credential_of = target.credential_source().map(CredentialSource::as_str),
+            credential_in = target.credential().and_then(|_| target.placement().name()),
         );
         head.uri = uri;
         head.extensions.insert(target);

@@ -2,7 +2,7 @@
 
 use crate::{
     net::Upstream,
-    process::{Directory, Gateway, KEY, base, required, run},
+    process::{Directory, Gateway, KEY, STORED, base, entry, required, run, saved},
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -30,7 +30,7 @@ async fn a_wrong_file_is_code_2_and_named_by_line_and_key() {
     for (text, expected) in [
         ("mode = \"open\"\nlisten = \"0.0.0.0:1\"", ":2: listen: open mode on an address that is not loopback"),
         ("mode = \"open\"\nlisten_on = 1", ":2: unknown field `listen_on`"),
-        ("mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = \"short\"", ":2: keys[0].key: a gateway key has 20 to 256"),
+        ("mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = \"short\"", ":4: keys[0].key: a gateway key has 20 to 256"),
         (
             "mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = { env = \"NOT_SET_1\" }",
             "keys[0].key: the environment variable NOT_SET_1",
@@ -43,6 +43,18 @@ async fn a_wrong_file_is_code_2_and_named_by_line_and_key() {
         (
             "mode = \"open\"\n[upstream.base_url]\nnope = \"http://a\"",
             ":3: upstream.base_url.nope: there is no provider",
+        ),
+        (
+            "[[providers]]\nslug = \"a\"\nprovider = \"bedrock\"",
+            ":3: providers[0].provider: this provider is not available",
+        ),
+        (
+            "[[providers]]\nslug = \"a\"\nprovider = \"openai\"\nexpires_at = \"soon\"",
+            ":4: providers[0].expires_at: not a time",
+        ),
+        (
+            "[[configs]]\nid = \"pc-1\"\nconfig = '{\"provider\":\"openai\",\"retry\":1}'",
+            ":3: configs[0].config: Invalid config passed",
         ),
         ("mode = \"open\"\ntrusted_hosts = [\"169.254.169.254\"]", ":2: trusted_hosts: "),
         ("mode = ", ":1: "),
@@ -117,10 +129,60 @@ async fn the_demo_shows_every_mode_and_masks_secrets() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.ends_with("every request was answered as it should be\n"), "{text}");
-    for status in ["200", "400", "401", "403"] {
+    for status in ["200", "400", "401", "403", "412"] {
         assert!(text.contains(&format!("the answer was     {status} ")), "{status}");
     }
-    assert!(!text.contains("sk-provider-demo-1234567890"));
+    assert!(!text.contains("sk-caller-demo-1234567890") && !text.contains("sk-stored-demo-0987654321"));
+    let swapped = text.split("\n\n").find(|part| part.starts_with("a stored credential by its slug")).expect("it");
+    let (sent, got) = swapped.split_once("the provider got").expect("what each saw");
+    assert!(sent.contains("Bearer sk-c…890") && got.contains("Bearer sk-s…321"), "{swapped}");
+}
+
+#[tokio::test]
+async fn check_tells_of_entries_and_configs_and_what_looks_wrong() {
+    let upstream = Upstream::answering(OK).await;
+    let directory = Directory::new();
+    let settings = format!(
+        "trusted_hosts = [\"llm.internal\"]\n{}{}{}{}",
+        required(&upstream),
+        entry(
+            "prod",
+            "openai",
+            "models = [\"a\", \"b\"]\nallowed_hosts = [\"llm.example:8443\"]\nworkspaces = [\"ws\"]"
+        ),
+        saved("pc-1", r#"{"strategy":{"mode":"fallback"},"targets":[{"provider":"@prod"},{"provider":"@gone"}]}"#, ""),
+        entry("lone", "groq", "organisation = \"other\"").replace(STORED, ""),
+    );
+    let file = directory.write("gateway.toml", &settings);
+    let output = run(&["check", "--config", &file.to_string_lossy()]).await;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    for expected in [
+        &*format!("@prod (openai; every organisation, workspaces ws; http://{}/v1; 2 models;", upstream.address),
+        "allowed hosts llm.example:8443)\n",
+        "@lone (groq; organisation other, every workspace; the provider's own host; every model; no credential)\n",
+        "pc-1 (fallback over 2 targets; every organisation, every workspace; entries @prod @gone)\n",
+        "trusted     llm.internal\n",
+        "time limits connect 5s, first byte 120s, idle 120s, shutdown 1s\n",
+        ": providers[0]: names no organisation",
+        "names @gone, and nobody who may see the config may see an entry of this slug",
+        "names @prod, which workspace default of organisation default may not see",
+    ] {
+        assert!(text.contains(expected), "{expected:?} in {text}");
+    }
+    assert!(!text.contains(STORED) && upstream.connections() == 0);
+}
+
+#[tokio::test]
+async fn what_open_mode_leaves_unused_is_told() {
+    let upstream = Upstream::answering(OK).await;
+    let settings = required(&upstream).replace("required", "open");
+    let gateway = Gateway::start(&settings).await;
+    gateway.says("keys: nobody is asked for a key in open mode").await;
+    let directory = Directory::new();
+    let file = directory.write("gateway.toml", &settings);
+    let output = run(&["check", "--config", &file.to_string_lossy()]).await;
+    assert!(String::from_utf8_lossy(&output.stdout).contains("nobody is asked for a key in open mode"));
 }
 
 #[tokio::test]

@@ -7,11 +7,15 @@ mod access_log;
 mod auth;
 mod bodies;
 mod commands;
+mod explain;
+mod fallback;
 mod framing;
 mod heads;
+mod hosts;
 mod http2;
 mod lifecycle;
 #[path = "../support/net.rs"]
 #[allow(dead_code)] // Each test binary uses its own part.
 mod net;
 mod process;
+mod stored;

@@ -22,6 +22,8 @@ use crate::net::{Message, SOON, Upstream, Wire, locked, soon};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_portkey-gateway");
 pub(crate) const KEY: &str = "pk-7Qm2vX9tRb4Ls8Kd1Wn6";
+/// The credential of every entry.
+pub(crate) const STORED: &str = "sk-stored-Zx4Cv8Bn2Mq6";
 pub(crate) const UNAUTHORIZED: &str = r#"{"status":"failure","message":"Portkey Error: Invalid API Key. Error Code: 03","error":{"message":"Portkey Error: Invalid API Key. Error Code: 03","code":"03"}}"#;
 
 /// A directory that goes when it is dropped.
@@ -193,4 +195,23 @@ pub(crate) fn chat(lines: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let head =
         format!("POST /v1/chat/completions HTTP/1.1\r\n{authorised}{lines}content-length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
+}
+
+/// An entry of the file.
+pub(crate) fn entry(slug: &str, provider: &str, lines: &str) -> String {
+    format!("[[providers]]\nslug = \"{slug}\"\nprovider = \"{provider}\"\napi_key = \"{STORED}\"\n{lines}\n")
+}
+
+/// A saved config of the file.
+pub(crate) fn saved(id: &str, json: &str, lines: &str) -> String {
+    format!("[[configs]]\nid = \"{id}\"\nconfig = '{json}'\n{lines}\n")
+}
+
+/// A chat request of [`KEY`]'s, with these header lines and no other.
+pub(crate) fn by_key(lines: &str, body: &str) -> String {
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway.test\r\nx-portkey-api-key: {KEY}\r\n{lines}\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }

@@ -318,6 +318,20 @@ fn an_entrys_headers_go_along_and_stand_in_for_a_credential_only_where_there_is_
 }
 
 #[test]
+fn whose_account_it_is_is_not_for_callers_to_say() {
+    let layer = prod(|entry| entry.with_field("openai_project", &Secret::from("own")).expect("a field"));
+    let account = ["openai-organization", "openai-project", "x-goog-user-project"];
+    for path in [CHAT, "/v1/own/route"] {
+        let mut lines = vec![("x-portkey-api-key", KEY), ("x-portkey-provider", "@prod")];
+        lines.extend(account.iter().map(|name| (*name, "evil")));
+        lines.extend([("x-portkey-openai-organization", "evil"), ("x-portkey-forward-headers", "openai-organization")]);
+        let answer = send(&layer, request_with(&Method::POST, path, &lines, "{}"));
+        let found = account.map(|name| answer.leaf().header(name));
+        assert_eq!(found, [None, Some("own"), None], "{path}");
+    }
+}
+
+#[test]
 fn what_may_not_be_used_now_is_told_as_portkey_tells_it() {
     use std::time::{Duration, SystemTime};
     use tower_portkey::context::Status;

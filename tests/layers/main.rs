@@ -12,6 +12,7 @@ mod config;
 mod extract;
 mod headers;
 mod inject;
+mod json;
 mod model;
 mod params;
 mod rescue;

@@ -2,7 +2,8 @@
 
 It answers OpenAI's routes under /v1 and Anthropic's under /anthropic/v1, and refuses with a clear error whatever a
 gateway must never send: a wrong or missing credential, a gateway key, an `x-portkey-` header, a header outside the
-list that unified routes pass on, an unknown path. Every request is kept for the tests to look at.
+list that unified routes pass on, an unknown path. Every request is kept for the tests to look at. Below /status, /reset
+and /stall it fails: with status 500, by a reset of the connection, by saying nothing.
 
 A second port is the tests' own:
 
@@ -17,17 +18,20 @@ import hashlib
 import json
 import os
 import re
+import socket
 import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-GATEWAY_KEY = os.environ["SDK_TEST_GATEWAY_KEY"]
+GATEWAY_KEYS = (os.environ["SDK_TEST_GATEWAY_KEY"], os.environ["SDK_TEST_DEFAULT_KEY"])
 OPENAI_KEY = os.environ["SDK_TEST_OPENAI_KEY"]
+STORED_KEY = os.environ["SDK_TEST_STORED_KEY"]
 ANTHROPIC_KEY = os.environ["SDK_TEST_ANTHROPIC_KEY"]
 RATE_LIMITED_MODEL = "model-rate-limited"
 RETRY_AFTER = "17"
 FAILING_MODEL = "model-failing"
 HOLD_SECONDS = 5
+FAULTS = ("status", "reset", "stall")
 CREDENTIAL_HEADERS = ("authorization", "x-api-key", "api-key", "cookie")
 
 PASSED_ON_BY_UNIFIED_ROUTES = re.compile(
@@ -131,6 +135,7 @@ class Provider(Handler):
         headers = [[name.lower(), value] for name, value in self.headers.items()]
         request = {
             "method": self.command, "path": self.path, "headers": headers, "sha256": sha256(body), "accepted": True,
+            "stored": STORED_KEY in self.headers.get("Authorization", ""),
         }
         STATE.record(request)
         try:
@@ -150,9 +155,30 @@ class Provider(Handler):
             "POST /anthropic/v1/messages": self.messages,
         }
         name = f"{self.command} {self.path}"
+        fault = self.path.split("/")[1]
+        if fault in FAULTS:
+            return getattr(self, f"fail_by_{fault}")
         if name not in routes:
             raise Refused(400, f"no such route: {name}")
         return routes[name]
+
+    def fail_by_status(self, _):
+        self.answer(500, {"error": {"message": "out of order", "type": "server_error"}})
+
+    def fail_by_reset(self, _):
+        # Closed with this option and bytes unread or not, a connection is reset.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def fail_by_stall(self, _):
+        # Ends with the connection, which the gateway gives up.
+        self.connection.settimeout(HOLD_SECONDS)
+        try:
+            self.connection.recv(1)
+        except OSError:
+            pass
+        self.close_connection = True
 
     def chat(self, body):
         asked = self.json_object(body)
@@ -238,7 +264,7 @@ def check_headers(path, headers):
     for name, value in headers:
         if name.startswith("x-portkey-"):
             raise Refused(400, f"header {name} arrived")
-        if GATEWAY_KEY in value:
+        if any(key in value for key in GATEWAY_KEYS):
             raise Refused(400, f"the gateway key arrived in {name}")
         if names.count(name) > 1:
             raise Refused(400, f"header {name} arrived more than once")
@@ -250,7 +276,8 @@ def check_headers(path, headers):
         if "anthropic-version" not in names:
             raise Refused(400, "no anthropic-version arrived")
     else:
-        expected = {"authorization": f"Bearer {OPENAI_KEY}"}
+        key = STORED_KEY if credentials.get("authorization") == f"Bearer {STORED_KEY}" else OPENAI_KEY
+        expected = {"authorization": f"Bearer {key}"}
     if credentials != expected:
         raise Refused(401, f"credentials {credentials} arrived, not {expected}")
 

@@ -9,6 +9,7 @@ GATEWAY = os.environ["SDK_TEST_GATEWAY"]
 OPEN_GATEWAY = os.environ["SDK_TEST_OPEN_GATEWAY"]
 CONTROL = os.environ["SDK_TEST_CONTROL"]
 GATEWAY_KEY = os.environ["SDK_TEST_GATEWAY_KEY"]
+DEFAULT_KEY = os.environ["SDK_TEST_DEFAULT_KEY"]
 OPENAI_KEY = os.environ["SDK_TEST_OPENAI_KEY"]
 ANTHROPIC_KEY = os.environ["SDK_TEST_ANTHROPIC_KEY"]
 
@@ -22,6 +23,7 @@ VECTOR = [0.25, -0.5, 1.0]
 RATE_LIMITED_MODEL = "model-rate-limited"
 RETRY_AFTER = "17"
 FAILING_MODEL = "model-failing"
+FAULTS = ["status", "reset", "stall"]
 INVALID_KEY = "Portkey Error: Invalid API Key. Error Code: 03"
 NO_PROVIDER = "Either x-portkey-config or x-portkey-provider header is required"
 

@@ -15,6 +15,7 @@ const {
   SDK_TEST_OPEN_GATEWAY: OPEN_GATEWAY,
   SDK_TEST_CONTROL: CONTROL,
   SDK_TEST_GATEWAY_KEY: GATEWAY_KEY,
+  SDK_TEST_DEFAULT_KEY: DEFAULT_KEY,
   SDK_TEST_OPENAI_KEY: OPENAI_KEY,
 } = process.env;
 
@@ -61,6 +62,20 @@ const CLIENTS = {
   "portkey, open mode, provider": portkey(OPEN_GATEWAY, { provider: "openai", Authorization: `Bearer ${OPENAI_KEY}` }),
 };
 
+// The provider's credential is the gateway's; what these clients send as one must not arrive.
+const STORED_CLIENTS = {
+  "openai, slug": openai(GATEWAY, "not-a-credential", { apiKey: GATEWAY_KEY, provider: "@openai-prod" }),
+  "openai, virtual key": openai(GATEWAY, OPENAI_KEY, { apiKey: GATEWAY_KEY, virtualKey: "openai-prod" }),
+  "openai, saved config": openai(GATEWAY, "not-a-credential", { apiKey: GATEWAY_KEY, config: "pc-stored" }),
+  "openai, gateway key as bearer, saved config": openai(GATEWAY, GATEWAY_KEY, { config: "pc-stored" }),
+  "openai, default config": openai(GATEWAY, DEFAULT_KEY, {}),
+  "portkey, slug": portkey(GATEWAY, { apiKey: GATEWAY_KEY, provider: "@openai-prod" }),
+  "portkey, virtual key": portkey(GATEWAY, { apiKey: GATEWAY_KEY, virtualKey: "openai-prod" }),
+  "portkey, saved config": portkey(GATEWAY, { apiKey: GATEWAY_KEY, config: "pc-stored" }),
+  "portkey, default config": portkey(GATEWAY, { apiKey: DEFAULT_KEY }),
+};
+Object.assign(CLIENTS, STORED_CLIENTS);
+
 async function control(method, path) {
   const response = await fetch(CONTROL + path, { method, signal: AbortSignal.timeout(10_000) });
   return response.json();
@@ -82,7 +97,8 @@ for (const [name, newClient] of Object.entries(CLIENTS)) {
     const completion = await newClient().chat.completions.create({ model, messages: MESSAGES });
     assert.equal(completion.model, model);
     assert.equal(completion.choices[0].message.content, WORDS);
-    assert.deepEqual((await requestsAtProvider()).map((request) => request.path), ["/v1/chat/completions"]);
+    const arrived = (await requestsAtProvider()).map(({ path, stored }) => ({ path, stored }));
+    assert.deepEqual(arrived, [{ path: "/v1/chat/completions", stored: name in STORED_CLIENTS }]);
   });
 
   test(`stream arrives chunk by chunk [${name}]`, async () => {
@@ -127,6 +143,50 @@ for (const [name, newClient] of Object.entries(CLIENTS)) {
 // `openai` gives an error's headers as Headers, `portkey-ai` as an object.
 function header(error, name) {
   return error.headers instanceof Headers ? error.headers.get(name) : error.headers[name];
+}
+
+const SLUG_IN_MODEL_CLIENTS = {
+  openai: openai(GATEWAY, GATEWAY_KEY, {}),
+  portkey: portkey(GATEWAY, { apiKey: GATEWAY_KEY }),
+};
+for (const [name, newClient] of Object.entries(SLUG_IN_MODEL_CLIENTS)) {
+  test(`slug in the model [${name}]`, async () => {
+    const model = newModel();
+    const completion = await newClient().chat.completions.create({ model: `@openai-prod/${model}`, messages: MESSAGES });
+    assert.equal(completion.model, model);
+    assert.equal(completion.choices[0].message.content, WORDS);
+    assert.deepEqual((await requestsAtProvider()).map((request) => request.stored), [true]);
+  });
+}
+
+const FALLBACK_CLIENTS = {
+  openai: (config) => openai(GATEWAY, "not-a-credential", { apiKey: GATEWAY_KEY, config })(),
+  portkey: (config) => portkey(GATEWAY, { apiKey: GATEWAY_KEY, config })(),
+};
+for (const [name, newClient] of Object.entries(FALLBACK_CLIENTS)) {
+  for (const fault of ["status", "reset", "stall"]) {
+    test(`fallback after ${fault} [${name}]`, async () => {
+      const client = newClient(`pc-after-${fault}`);
+      const completion = await client.chat.completions.create({ model: newModel(), messages: MESSAGES });
+      assert.equal(completion.choices[0].message.content, WORDS);
+      const paths = (await requestsAtProvider()).map((request) => request.path);
+      assert.deepEqual(paths, [`/${fault}/v1/chat/completions`, "/v1/chat/completions"]);
+    });
+
+    test(`fallback of a stream after ${fault} [${name}]`, async () => {
+      const model = newModel();
+      const client = newClient(`pc-after-${fault}`);
+      const stream = await client.chat.completions.create({ model, messages: MESSAGES, stream: true });
+      const chunks = stream[Symbol.asyncIterator]();
+      assert.equal((await chunks.next()).value.choices[0].delta.content, "first");
+      assert.equal(await streamIsFinished(model), false);
+      await finishStream(model);
+      assert.equal((await chunks.next()).value.choices[0].delta.content, " last");
+      assert.equal((await chunks.next()).value.choices[0].finish_reason, "stop");
+      assert.equal((await chunks.next()).done, true);
+      assert.equal((await requestsAtProvider()).length, 2);
+    });
+  }
 }
 
 const WRONG_KEY_CLIENTS = {

@@ -52,6 +52,23 @@ PORTKEY_CLIENTS = {
         OPEN_GATEWAY, provider="openai", Authorization=f"Bearer {OPENAI_KEY}"
     ),
 }
+# The provider's credential is the gateway's; what these clients send as one must not arrive.
+STORED_OPENAI_CLIENTS = {
+    "openai, slug": openai_options(GATEWAY, "not-a-credential", api_key=GATEWAY_KEY, provider="@openai-prod"),
+    "openai, virtual key": openai_options(GATEWAY, OPENAI_KEY, api_key=GATEWAY_KEY, virtual_key="openai-prod"),
+    "openai, saved config": openai_options(GATEWAY, "not-a-credential", api_key=GATEWAY_KEY, config="pc-stored"),
+    "openai, gateway key as bearer, saved config": openai_options(GATEWAY, GATEWAY_KEY, config="pc-stored"),
+    "openai, default config": openai_options(GATEWAY, DEFAULT_KEY),
+}
+STORED_PORTKEY_CLIENTS = {
+    "portkey, slug": portkey_options(GATEWAY, api_key=GATEWAY_KEY, provider="@openai-prod"),
+    "portkey, virtual key": portkey_options(GATEWAY, api_key=GATEWAY_KEY, virtual_key="openai-prod"),
+    "portkey, saved config": portkey_options(GATEWAY, api_key=GATEWAY_KEY, config="pc-stored"),
+    "portkey, default config": portkey_options(GATEWAY, api_key=DEFAULT_KEY),
+}
+STORED_CLIENTS = [*STORED_OPENAI_CLIENTS, *STORED_PORTKEY_CLIENTS]
+OPENAI_CLIENTS |= STORED_OPENAI_CLIENTS
+PORTKEY_CLIENTS |= STORED_PORTKEY_CLIENTS
 every_client = pytest.mark.parametrize("name", [*OPENAI_CLIENTS, *PORTKEY_CLIENTS])
 
 
@@ -75,7 +92,8 @@ def test_chat_completion(name, model):
     completion = client_named(name).chat.completions.create(model=model, messages=MESSAGES)
     assert completion.model == model
     assert completion.choices[0].message.content == WORDS
-    assert only_request_at_provider()["path"] == "/v1/chat/completions"
+    request = only_request_at_provider()
+    assert (request["path"], request["stored"]) == ("/v1/chat/completions", name in STORED_CLIENTS)
 
 
 @every_client
@@ -147,6 +165,59 @@ def test_async_client(name, model):
         assert raised.value.response.headers["retry-after"] == RETRY_AFTER
 
     asyncio.run(asyncio.wait_for(use(async_client_named(name)), timeout=60))
+
+
+SLUG_IN_MODEL_CLIENTS = {
+    "openai": lambda: openai.OpenAI(**openai_options(GATEWAY, GATEWAY_KEY)),
+    "portkey": lambda: Portkey(**portkey_options(GATEWAY, api_key=GATEWAY_KEY)),
+}
+
+
+@pytest.mark.parametrize("name", SLUG_IN_MODEL_CLIENTS)
+def test_slug_in_the_model(name, model):
+    client = SLUG_IN_MODEL_CLIENTS[name]()
+    completion = client.chat.completions.create(model=f"@openai-prod/{model}", messages=MESSAGES)
+    assert (completion.model, completion.choices[0].message.content) == (model, WORDS)
+    embeddings = client.embeddings.create(model=f"@openai-prod/{model}", input=WORDS, encoding_format="float")
+    assert embeddings.data[0].embedding == VECTOR
+    assert all(request["stored"] for request in requests_at_provider())
+
+
+FALLBACK_CLIENTS = {
+    "openai": lambda config: openai.OpenAI(**openai_options(GATEWAY, "none", api_key=GATEWAY_KEY, config=config)),
+    "portkey": lambda config: Portkey(**portkey_options(GATEWAY, api_key=GATEWAY_KEY, config=config)),
+}
+
+
+@pytest.mark.parametrize("name", FALLBACK_CLIENTS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fallback(name, fault, model):
+    client = FALLBACK_CLIENTS[name](f"pc-after-{fault}")
+    completion = client.chat.completions.create(model=model, messages=MESSAGES)
+    assert completion.choices[0].message.content == WORDS
+    paths = [request["path"] for request in requests_at_provider()]
+    assert paths == [f"/{fault}/v1/chat/completions", "/v1/chat/completions"]
+
+
+@pytest.mark.parametrize("name", FALLBACK_CLIENTS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fallback_of_a_stream(name, fault, model):
+    client = FALLBACK_CLIENTS[name](f"pc-after-{fault}")
+    stream = iter(client.chat.completions.create(model=model, messages=MESSAGES, stream=True))
+    assert next(stream).choices[0].delta.content == "first"
+    assert not stream_is_finished(model)
+    finish_stream(model)
+    assert next(stream).choices[0].delta.content == " last"
+    assert [chunk.choices[0].finish_reason for chunk in stream] == ["stop"]
+    assert len(requests_at_provider()) == 2
+
+
+@pytest.mark.parametrize("name", FALLBACK_CLIENTS)
+def test_slug_that_nobody_has(name, model):
+    client = FALLBACK_CLIENTS[name]({"provider": "@openai-other"})
+    with pytest.raises(BAD_REQUEST_ERRORS, match="Following keys are not valid: openai-other"):
+        client.chat.completions.create(model=model, messages=MESSAGES)
+    assert requests_at_provider() == []
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,16 @@ pub(crate) const VERTEX: &str = "vertexJ8Kl6Zx4Cv2Bn9Mq7We5R";
 pub(crate) const ORACLE: &str = "oracleG1Hj3Kl5Qw7Er9Ty2Ui4O";
 pub(crate) const QUERY: &str = "queryV5Bn7Mq9Wx2Er4Ty6Ui8Op";
 pub(crate) const BODY: &str = "bodyF3Gh5Jk7Lz9Xc2Vb4Nm6Qw";
-pub(crate) const SECRETS: [&str; 15] =
-    [KEY, WRONG, AUTH, X_API, AZURE, GOOGLE, COOKIE, CONFIG, AWS, AWS_TOKEN, ENTRA, VERTEX, ORACLE, QUERY, BODY];
+/// The credential of the entry `@stored`.
+pub(crate) const STORED: &str = "storedT5Re3Wq1Zx9Cv7Bn2Mk4L";
+/// The value of its header `x-own`.
+pub(crate) const OWN: &str = "ownhdrU6Yt4Re2Wq8As5Df3Gh1J";
+/// The credential in the config `pc-saved`.
+pub(crate) const SAVED: &str = "savedcfY7Ui5Op3Lk1Jh9Gf6Ds4";
+pub(crate) const SECRETS: [&str; 18] = [
+    KEY, WRONG, AUTH, X_API, AZURE, GOOGLE, COOKIE, CONFIG, AWS, AWS_TOKEN, ENTRA, VERTEX, ORACLE, QUERY, BODY, STORED,
+    OWN, SAVED,
+];
 
 /// The secrets of which ten characters occur in `text`, in either case.
 pub(crate) fn found(text: &str) -> Vec<&'static str> {
@@ -113,6 +121,27 @@ pub(crate) fn requests(gone: &str) -> Vec<(&'static str, Lines, u16)> {
                 r#"{{"strategy":{{"mode":"single"}},"targets":[{{"provider":"openai","api_key":"{CONFIG}"}}]}}"#
             )),
             200,
+        ),
+        (chat, with("x-portkey-provider", "@stored"), 200),
+        (chat, with("x-portkey-provider", "@nobody"), 400),
+        (chat, config("pc-saved".to_owned()), 200),
+        (chat, config("pc-nobody".to_owned()), 400),
+        (
+            chat,
+            config(format!(
+                r#"{{"strategy":{{"mode":"fallback"}},"targets":[{{"provider":"@stored","custom_host":"{gone}/v1?key={CONFIG}"}},{{"provider":"@stored"}}]}}"#
+            )),
+            400,
+        ),
+        (
+            chat,
+            [with("x-portkey-provider", "@stored"), vec![("x-portkey-custom-host", format!("{gone}/v1"))]].concat(),
+            400,
+        ),
+        (
+            chat,
+            [with("x-portkey-config", "pc-saved"), vec![("x-portkey-custom-host", format!("{gone}/v1"))]].concat(),
+            400,
         ),
         (chat, with("x-portkey-provider", "bedrock"), 501),
         (chat, with("x-portkey-provider", format!("x-{CONFIG}")), 400),

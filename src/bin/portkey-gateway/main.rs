@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod gateway;
 mod log;
 mod serve;
@@ -33,6 +34,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Print how a request would be decided, step by step. Sends nothing and shows no secret.
+    Explain(explain::Explain),
     /// Start a local provider and a gateway, and send one request in every authentication mode. Uses loopback only.
     Demo {
         /// Stop after the requests instead of staying up until Ctrl-C.
@@ -54,8 +57,10 @@ struct Serve {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
-    if let Command::Check { config } = &command {
-        return check::run(config);
+    match &command {
+        Command::Check { config } => return check::run(config),
+        Command::Explain(request) => return explain::run(request),
+        Command::Serve(_) | Command::Demo { .. } => {}
     }
     log::start(if matches!(command, Command::Demo { .. }) { "warn" } else { "info" });
     let runtime = match tokio::runtime::Runtime::new() {
@@ -66,7 +71,7 @@ fn main() -> ExitCode {
         match command {
             Command::Serve(Serve { config, listen }) => serve::run(config, listen).await,
             Command::Demo { once } => demo::run(once).await,
-            Command::Check { .. } => Ok(()),
+            Command::Check { .. } | Command::Explain(_) => Ok(()),
         }
     });
     match done {

@@ -34,7 +34,7 @@ impl Caller {
         for (name, value) in &request.headers {
             sent = sent.header(*name, value);
         }
-        let body = Full::from(r#"{"model":"demo","messages":[]}"#);
+        let body = Full::from(request.body());
         let response = self.0.request(sent.body(body)?).await?;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await?.to_bytes();

@@ -3,8 +3,9 @@
 mod call;
 mod provider;
 mod requests;
+mod stored;
 
-use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
+use std::{error::Error, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use tower_portkey::{GatewayKey, Secret, context::Principal};
 
@@ -17,30 +18,37 @@ use crate::{
 use call::{Answer, Caller};
 use provider::{Provider, Received};
 use requests::{Request, requests};
+use stored::stored_requests;
 
-/// What the provider takes. Made up, and good on loopback only.
-const PROVIDER_KEY: &str = "sk-provider-demo-1234567890";
+/// What a caller's own account at the provider takes. Made up, and good on loopback only.
+const PROVIDER_KEY: &str = "sk-caller-demo-1234567890";
+/// What the gateway has stored; likewise.
+const STORED_KEY: &str = "sk-stored-demo-0987654321";
 
 /// Sends one request in every mode of authentication and prints what happened; then stays up, unless `once`.
 pub(crate) async fn run(once: bool) -> Result<(), Box<dyn Error>> {
-    let (key, text) = GatewayKey::mint(Principal::new("demo").with_scopes(["completions.write"]))?;
+    let completions = |id: &str| Principal::new(id).with_scopes(["completions.write"]);
+    let (key, text) = GatewayKey::mint(completions("demo"))?;
     let (reader, reader_text) = GatewayKey::mint(Principal::new("reader").with_scopes(["logs.read"]))?;
+    let locked = completions("locked").with_default_config("pc-prod").with_config_override(false);
+    let (locked, locked_text) = GatewayKey::mint(locked)?;
     let mut provider = Provider::start().await?;
-    let required = start(Some(vec![key, reader]), provider.address()).await?;
+    let required = start(Some(vec![key, reader, locked]), provider.address()).await?;
     let open = start(None, provider.address()).await?;
     say(&format!("a provider listens on http://{}", provider.address()));
     say(&format!("a gateway that requires a key listens on http://{required}"));
     say(&format!("a gateway in open mode listens on http://{open}"));
 
     let caller = Caller::new();
-    let keys = [text.clone(), reader_text];
+    let mut all = requests(&text, &reader_text, provider.address());
+    all.extend(stored_requests(&text, &locked_text, provider.address()));
+    let keys = [text.clone(), reader_text, locked_text];
     let mut unexpected = 0;
-    for request in requests(&keys, provider.address()) {
+    for request in all {
         let gateway = if request.open { open } else { required };
         let answer = caller.send(gateway, &request).await?;
-        let received = provider.received();
         unexpected += usize::from(answer.status != request.expected);
-        report(&request, &received, &answer, &keys);
+        report(&request, &provider.received(), &answer, &keys);
     }
     say("");
     if unexpected > 0 {
@@ -52,42 +60,82 @@ pub(crate) async fn run(once: bool) -> Result<(), Box<dyn Error>> {
     }
     say("\nTry it yourself; Ctrl-C ends the demo:\n");
     say(&format!("  curl http://{required}/v1/chat/completions -H 'content-type: application/json' \\"));
-    say(&format!("    -H 'x-portkey-api-key: {}' -H 'x-portkey-provider: openai' \\", text.expose()));
-    say(&format!("    -H 'authorization: Bearer {PROVIDER_KEY}' -d '{{\"model\":\"demo\",\"messages\":[]}}'"));
+    say(&format!("    -H 'x-portkey-api-key: {}' -H 'x-portkey-provider: @openai-prod' \\", text.expose()));
+    say("    -d '{\"model\":\"demo\",\"messages\":[]}'");
     tokio::signal::ctrl_c().await?;
     Ok(())
 }
 
 /// A gateway on a free port, whose `openai`, `anthropic` and `google` are the provider.
 async fn start(keys: Option<Vec<GatewayKey>>, provider: SocketAddr) -> Result<SocketAddr, Box<dyn Error>> {
-    let settings = Settings::for_demo(keys, provider)?;
+    let text = settings(provider, keys.is_some());
+    let settings = Settings { keys, ..Settings::parse(Path::new("demo"), &text)? };
     let server = Server::bind(settings.listen, Arc::new(Current::new(Gateway::new(&settings)?))).await?;
     let address = server.address();
     tokio::spawn(server.serve(std::future::pending::<Duration>()));
     Ok(address)
 }
 
-fn report(request: &Request, received: &Option<Received>, answer: &Answer, keys: &[Secret]) {
+fn settings(provider: SocketAddr, stored: bool) -> String {
+    let common = format!(
+        r#"
+        listen = "127.0.0.1:0"
+        mode = "open"
+        trusted_hosts = ["{provider}"]
+        [upstream.base_url]
+        openai = "http://{provider}/v1"
+        anthropic = "http://{provider}/v1"
+        google = "http://{provider}"
+        "#
+    );
+    let stored = stored.then(|| {
+        format!(
+            r#"
+            [[providers]]
+            slug = "openai-prod"
+            provider = "openai"
+            api_key = "{STORED_KEY}"
+            models = ["demo"]
+            [[providers]]
+            slug = "openai-broken"
+            provider = "openai"
+            api_key = "{STORED_KEY}"
+            custom_host = "http://{provider}/broken/v1"
+            [[configs]]
+            id = "pc-prod"
+            config = '{{"provider":"@openai-prod"}}'
+            [[configs]]
+            id = "pc-fallback"
+            config = '{{"strategy":{{"mode":"fallback"}},"targets":[{{"provider":"@openai-broken"}},{{"provider":"@openai-prod"}}]}}'
+            "#
+        )
+    });
+    common + &stored.unwrap_or_default()
+}
+
+fn report(request: &Request, received: &[Received], answer: &Answer, keys: &[Secret]) {
     say(&format!("\n{}", request.title));
     say(&format!("  the caller sent    {} {}", request.method, request.path));
     for (name, value) in &request.headers {
         say(&format!("                       {name}: {}", mask(value, keys)));
     }
-    match received {
-        Some(Received { target, headers }) => {
-            say(&format!("  the provider got   {}", mask(target, keys)));
-            for (name, value) in headers {
-                say(&format!("                       {name}: {}", mask(value, keys)));
-            }
+    say(&format!("                       {}", request.body()));
+    for Received { target, headers, body } in received {
+        say(&format!("  the provider got   {}", mask(target, keys)));
+        for (name, value) in headers {
+            say(&format!("                       {name}: {}", mask(value, keys)));
         }
-        None => say("  the provider got   nothing"),
+        say(&format!("                       {body}"));
+    }
+    if received.is_empty() {
+        say("  the provider got   nothing");
     }
     say(&format!("  the answer was     {} {}", answer.status, answer.text));
 }
 
 /// Secrets with their first and last characters only.
 fn mask(text: &str, keys: &[Secret]) -> String {
-    let secrets = keys.iter().map(Secret::expose).chain([PROVIDER_KEY, "wrong-key-0123456789"]);
+    let secrets = keys.iter().map(Secret::expose).chain([PROVIDER_KEY, STORED_KEY, "wrong-key-0123456789"]);
     secrets.fold(text.to_owned(), |text, secret| {
         let (head, tail) = (&secret[..4], &secret[secret.len() - 3..]);
         text.replace(secret, &format!("{head}…{tail}"))

@@ -1,15 +1,14 @@
-//! A provider that remembers the last request and answers it like a model.
+//! A provider that remembers its requests and answers them like a model; or fails, below `/broken`.
 
 use std::{
-    convert::Infallible,
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
-use http_body_util::Full;
+use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
@@ -19,25 +18,26 @@ use tokio::net::TcpListener;
 pub(crate) struct Received {
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 /// A provider on a free port of loopback.
 #[derive(Debug)]
 pub(crate) struct Provider {
     address: SocketAddr,
-    last: Arc<Mutex<Option<Received>>>,
+    all: Arc<Mutex<Vec<Received>>>,
 }
 
 impl Provider {
     pub(crate) async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let provider = Self { address: listener.local_addr()?, last: Arc::default() };
-        let last = Arc::clone(&provider.last);
+        let provider = Self { address: listener.local_addr()?, all: Arc::default() };
+        let all = Arc::clone(&provider.all);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let last = Arc::clone(&last);
+                let all = Arc::clone(&all);
                 tokio::spawn(async move {
-                    let service = service_fn(move |request| answer(Arc::clone(&last), request));
+                    let service = service_fn(move |request| answer(Arc::clone(&all), request));
                     http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
                 });
             }
@@ -50,20 +50,31 @@ impl Provider {
     }
 
     /// What came since this was last asked.
-    pub(crate) fn received(&mut self) -> Option<Received> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(crate) fn received(&mut self) -> Vec<Received> {
+        std::mem::take(&mut *self.all.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 async fn answer(
-    last: Arc<Mutex<Option<Received>>>,
+    all: Arc<Mutex<Vec<Received>>>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let target = format!("{} {}", request.method(), request.uri());
-    let received = Received { target, headers: texts(request.headers()) };
-    *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(received);
-    let text = r#"{"object":"chat.completion","choices":[{"message":{"role":"assistant","content":"hello"}}]}"#;
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let broken = head.uri.path().starts_with("/broken");
+    all.lock().unwrap_or_else(PoisonError::into_inner).push(Received {
+        target: format!("{} {}", head.method, head.uri),
+        headers: texts(&head.headers),
+        body: String::from_utf8_lossy(&body).into_owned(),
+    });
+    let text = match broken {
+        false => r#"{"object":"chat.completion","choices":[{"message":{"role":"assistant","content":"hello"}}]}"#,
+        true => r#"{"error":{"message":"out of order","type":"server_error"}}"#,
+    };
     let mut response = Response::new(Full::from(text));
+    if broken {
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    }
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     Ok(response)
 }

@@ -1,4 +1,4 @@
-//! The requests of the demo: every mode of authentication once.
+//! The requests of the demo in which callers bring the provider's credential, or none.
 
 use std::net::SocketAddr;
 
@@ -15,21 +15,27 @@ pub(crate) struct Request {
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) model: &'static str,
     pub(crate) expected: u16,
 }
 
-pub(crate) fn requests(keys: &[Secret; 2], provider: SocketAddr) -> Vec<Request> {
-    let [key, reader] = keys.each_ref().map(|key| key.expose().to_owned());
+impl Request {
+    /// A chat request to the gateway that requires a key.
+    pub(super) fn chat(title: &'static str, headers: Vec<(&'static str, String)>, expected: u16) -> Self {
+        let (method, path) = ("POST", "/v1/chat/completions");
+        Self { title, open: false, method, path, headers, model: "demo", expected }
+    }
+
+    pub(super) fn body(&self) -> String {
+        format!(r#"{{"model":"{}","messages":[]}}"#, self.model)
+    }
+}
+
+pub(crate) fn requests(key: &Secret, reader: &Secret, provider: SocketAddr) -> Vec<Request> {
+    let [key, reader] = [key, reader].map(|key| key.expose().to_owned());
     let bearer = |secret: &str| format!("Bearer {secret}");
     let config = format!(r#"{{"provider":"openai","api_key":"{PROVIDER_KEY}"}}"#);
-    let chat = |title, headers, expected| Request {
-        title,
-        open: false,
-        method: "POST",
-        path: "/v1/chat/completions",
-        headers,
-        expected,
-    };
+    let chat = Request::chat;
     let mut all = vec![
         chat("no credential: refused before anything is sent", vec![("x-portkey-provider", "openai".into())], 401),
         chat("a key that is not known", vec![("x-portkey-api-key", "wrong-key-0123456789".into())], 401),

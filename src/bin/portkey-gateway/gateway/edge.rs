@@ -15,7 +15,7 @@ pub(super) const BODY_BYTES: usize = 100 * 1024 * 1024;
 const HEADERS: usize = 100;
 
 /// Why a request is not taken, and the status of the answer. `local` says that only this machine is meant to come in.
-pub(super) fn refusal<B: Body>(request: &Request<B>, local: bool) -> Option<(StatusCode, Rejection)> {
+pub(crate) fn refusal<B: Body>(request: &Request<B>, local: bool) -> Option<(StatusCode, Rejection)> {
     let headers = request.headers();
     let invalid = |message: &'static str| Rejection::new(Kind::InvalidRequest).with_message(message);
     if request.version() == Version::HTTP_11 && !headers.contains_key(HOST) {

@@ -1,8 +1,10 @@
 //! The stack that serves, made of settings.
 
+mod attempt;
 mod browser;
 mod edge;
 mod paced;
+mod stack;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -11,10 +13,10 @@ use http::{HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
 use http_body_util::{Either, Limited};
 use hyper::body::Incoming;
-use tower_layer::Layer as _;
+use tower_layer::Layer;
 use tower_portkey::{
-    Anonymous, Authenticated, Forward, Portkey, PortkeyAuthLayer, PortkeyLayer, PortkeyLayerBuilder,
-    auth::{KeyError, KeySet},
+    Forward,
+    auth::KeyError,
     body::FullOr,
     forward::{Client, ClientError},
     rejection::{Asked, Kind, PortkeyJson, Rejection, refuse},
@@ -22,10 +24,15 @@ use tower_portkey::{
 use tower_service::Service;
 
 use crate::settings::Settings;
+pub(crate) use attempt::Attempts;
+use attempt::Counting;
+pub(crate) use edge::refusal as edge_refusal;
 use paced::Paced;
+pub(crate) use stack::Layers;
+use stack::{KeyedLayer, OpenLayer};
 
 /// The leaf: a request's body may have been read and changed on its way.
-type Leaf = Forward<FullOr<RequestBody>>;
+type Leaf = Counting<Forward<FullOr<RequestBody>>>;
 
 /// A request's body, counted and timed.
 type RequestBody = Limited<Paced<Incoming>>;
@@ -33,8 +40,8 @@ type RequestBody = Limited<Paced<Incoming>>;
 /// Everything behind the connection. A clone is some reference counts.
 #[derive(Clone, Debug)]
 enum Mode {
-    Open(Portkey<Leaf, Anonymous>),
-    Required(Portkey<Leaf, Authenticated<KeySet>>),
+    Open(<OpenLayer as Layer<Leaf>>::Service),
+    Required(<KeyedLayer as Layer<Leaf>>::Service),
 }
 
 /// The gateway: the library's stack, and two pages of its own.
@@ -49,7 +56,7 @@ pub(crate) struct Gateway {
 
 /// The body of an answer.
 pub(crate) type GatewayBody =
-    Either<<Portkey<Leaf, Anonymous> as Serve>::Body, <Portkey<Leaf, Authenticated<KeySet>> as Serve>::Body>;
+    Either<<<OpenLayer as Layer<Leaf>>::Service as Serve>::Body, <<KeyedLayer as Layer<Leaf>>::Service as Serve>::Body>;
 
 /// Names the body of a service's responses.
 pub(crate) trait Serve:
@@ -82,16 +89,13 @@ impl Gateway {
             .idle_timeout(settings.upstream.idle)
             .build()
             .map_err(BuildError::Client)?;
-        let leaf = Forward::new(client);
-        let mode = match &settings.keys {
-            None => Mode::Open(with_hosts(PortkeyLayer::builder().anonymous(), settings).build().layer(leaf)),
-            Some(keys) => {
-                let auth = PortkeyAuthLayer::keys(keys.iter().cloned()).map_err(BuildError::Keys)?;
-                Mode::Required(with_hosts(PortkeyLayer::builder().auth(auth), settings).build().layer(leaf))
-            }
+        let leaf = Counting(Forward::new(client));
+        let mode = match Layers::new(settings).map_err(BuildError::Keys)? {
+            Layers::Open(layer) => Mode::Open(layer.layer(leaf)),
+            Layers::Required(layer) => Mode::Required(layer.layer(leaf)),
         };
         let silence = settings.upstream.first_byte.max(settings.upstream.idle);
-        Ok(Self { mode, silence, local: settings.keys.is_none() && !settings.allow_open_on_network })
+        Ok(Self { mode, silence, local: is_local(settings) })
     }
 
     /// Answers a request. Always: what fails is an answer, too.
@@ -121,8 +125,13 @@ impl Gateway {
     }
 }
 
+/// Whether only this machine is meant to come in.
+pub(crate) fn is_local(settings: &Settings) -> bool {
+    settings.keys.is_none() && !settings.allow_open_on_network
+}
+
 /// `GET /v1/health`: the one route without authentication, matched exactly.
-fn health(request: &Request<Incoming>) -> Option<Response<GatewayBody>> {
+pub(crate) fn health<B>(request: &Request<B>) -> Option<Response<GatewayBody>> {
     let asked = request.uri().path() == "/v1/health" && matches!(*request.method(), Method::GET | Method::HEAD);
     let text =
         concat!(r#"{"status":"success","message":"Server is healthy","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
@@ -138,13 +147,6 @@ fn page(content_type: &'static str, text: &'static str) -> Response<GatewayBody>
     let mut response = Response::new(Either::Left(FullOr::full(text)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
-}
-
-fn with_hosts<A>(builder: PortkeyLayerBuilder<A>, settings: &Settings) -> PortkeyLayerBuilder<A> {
-    let urls = settings.base_urls.values();
-    urls.fold(builder.trusted_hosts(settings.trusted_hosts.clone()), |builder, (id, url)| {
-        builder.base_url(*id, url.clone())
-    })
 }
 
 impl std::fmt::Display for BuildError {

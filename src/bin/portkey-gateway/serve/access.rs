@@ -27,10 +27,11 @@ use crate::gateway::{Current, GatewayBody};
 pub(crate) async fn answer(
     gateway: Arc<Current>,
     in_flight: InFlight,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Counted>, Infallible> {
     let line =
         Line { began: Instant::now(), method: request.method().clone(), uri: request.uri().clone(), told: false };
+    request.extensions_mut().insert(in_flight.attempts());
     let response = gateway.answer(request).await;
     line.tell(&response);
     Ok(response.map(|body| Counted { body, in_flight }))

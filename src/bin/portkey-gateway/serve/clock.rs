@@ -16,6 +16,8 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use crate::gateway::Attempts;
+
 /// From the first byte of a request, or from the connection's start, to the end of the head.
 const HEAD: Duration = Duration::from_secs(10);
 /// Between the end of an answer and the next request.
@@ -31,8 +33,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(crate) struct Clock {
     started: AtomicUsize,
     ended: AtomicUsize,
-    /// Signs of life of all requests: a start, an end, an answer's body that was asked for more.
-    signs: AtomicUsize,
+    /// Signs of life of all requests: a start, an end, another try to send it, an answer's body that was asked for more.
+    signs: Arc<AtomicUsize>,
     /// How long requests may show no sign of life. Longer than a provider may be silent.
     stall: Duration,
 }
@@ -45,7 +47,7 @@ impl Clock {
     /// `silence` is how long a provider may be silent.
     pub(crate) fn new(silence: Duration) -> Self {
         let zero = || AtomicUsize::new(0);
-        Self { started: zero(), ended: zero(), signs: zero(), stall: silence + WRITE }
+        Self { started: zero(), ended: zero(), signs: Arc::default(), stall: silence + WRITE }
     }
 
     pub(crate) fn start(self: &Arc<Self>) -> InFlight {
@@ -60,6 +62,12 @@ impl Clock {
 }
 
 impl InFlight {
+    /// For the layers below to count signs of life of their own: what waits for one provider after the other is no
+    /// client that is slow.
+    pub(crate) fn attempts(&self) -> Attempts {
+        Attempts(Arc::clone(&self.0.signs))
+    }
+
     /// The client takes more of the answer.
     pub(crate) fn is_alive(&self) {
         self.0.signs.fetch_add(1, Ordering::Relaxed);
@@ -323,6 +331,8 @@ mod tests {
         let request = clock.start();
         assert!(read(&mut io, clock.stall - Duration::from_secs(1)).await.is_none());
         request.is_alive();
+        assert!(read(&mut io, clock.stall - Duration::from_secs(1)).await.is_none());
+        request.attempts().0.fetch_add(1, Ordering::Relaxed);
         assert!(read(&mut io, clock.stall - Duration::from_secs(1)).await.is_none());
         assert!(timed_out(read(&mut io, clock.stall + IDLE).await));
     }

@@ -62,6 +62,9 @@ fn may_serve(settings: &Settings, address: SocketAddr) -> Result<(), Box<dyn Err
     if settings.keys.is_none() && !settings.allow_open_on_network && !address.ip().is_loopback() {
         return Err("open mode on an address that is not loopback needs allow_open_on_network = true".into());
     }
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
     if settings.keys.as_ref().is_some_and(Vec::is_empty) {
         tracing::warn!("no key is defined: every request will be answered 401");
     }

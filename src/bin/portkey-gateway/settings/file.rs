@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU64};
 
 use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
+use tower_portkey::context::Status;
 
-use super::{error::Problem, secret::SecretRef};
+use super::{configs::ConfigTable, error::Problem, keys::KeyTable, provider_table::ProviderTable};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,12 +26,14 @@ pub(crate) struct File {
     pub(crate) upstream: UpstreamTable,
     #[serde(default)]
     pub(crate) keys: Vec<Spanned<KeyTable>>,
+    #[serde(default)]
+    pub(crate) providers: Vec<Spanned<ProviderTable>>,
+    #[serde(default)]
+    pub(crate) configs: Vec<Spanned<ConfigTable>>,
 
     // Known, and not built in yet: an error each, so that nobody believes in a setting that does nothing.
     admin_listen: Option<Spanned<IgnoredAny>>,
     store: Option<Spanned<IgnoredAny>>,
-    providers: Option<Spanned<IgnoredAny>>,
-    configs: Option<Spanned<IgnoredAny>>,
     jwt: Option<Spanned<IgnoredAny>>,
 }
 
@@ -50,27 +53,7 @@ pub(crate) struct UpstreamTable {
     pub(crate) base_url: BTreeMap<String, Spanned<String>>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct KeyTable {
-    pub(crate) id: String,
-    pub(crate) key: Option<SecretRef>,
-    pub(crate) key_sha256: Option<String>,
-    #[serde(default = "KeyTable::default_name")]
-    pub(crate) organisation: String,
-    #[serde(default = "KeyTable::default_name")]
-    pub(crate) workspace: String,
-    #[serde(default = "KeyTable::default_scopes")]
-    pub(crate) scopes: Vec<String>,
-    pub(crate) expires_at: Option<String>,
-    #[serde(default)]
-    pub(crate) status: State,
-
-    rate_limits: Option<Spanned<IgnoredAny>>,
-    usage_limits: Option<Spanned<IgnoredAny>>,
-    defaults: Option<Spanned<IgnoredAny>>,
-}
-
+/// The status of a key or an entry.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
@@ -79,6 +62,17 @@ pub(crate) enum State {
     Exhausted,
     Expired,
     Archived,
+}
+
+impl From<State> for Status {
+    fn from(state: State) -> Self {
+        match state {
+            State::Active => Self::Active,
+            State::Exhausted => Self::Exhausted,
+            State::Expired => Self::Expired,
+            State::Archived => Self::Archived,
+        }
+    }
 }
 
 impl File {
@@ -99,20 +93,17 @@ impl File {
     }
 
     pub(crate) fn refuse_unavailable(&self) -> Result<(), Problem> {
-        let tables = [
-            ("admin_listen", &self.admin_listen),
-            ("store", &self.store),
-            ("providers", &self.providers),
-            ("configs", &self.configs),
-            ("jwt", &self.jwt),
-        ];
+        let tables = [("admin_listen", &self.admin_listen), ("store", &self.store), ("jwt", &self.jwt)];
+        let tables = tables.into_iter().filter_map(|(name, found)| Some((name.to_owned(), found.as_ref()?.span())));
         let of_keys = self.keys.iter().enumerate().flat_map(|(index, key)| {
-            let key = key.get_ref();
-            [("rate_limits", &key.rate_limits), ("usage_limits", &key.usage_limits), ("defaults", &key.defaults)]
-                .map(|(name, found)| (format!("keys[{index}].{name}"), found))
+            let found = key.get_ref().unavailable();
+            found.map(move |(name, span)| (format!("keys[{index}].{name}"), span))
         });
-        let mut all = tables.into_iter().map(|(name, found)| (name.to_owned(), found)).chain(of_keys);
-        match all.find_map(|(name, found)| Some((name, found.as_ref()?.span()))) {
+        let of_providers = self.providers.iter().enumerate().flat_map(|(index, provider)| {
+            let found = provider.get_ref().unavailable.iter();
+            found.map(move |name| (format!("providers[{index}].{}", name.get_ref()), name.span()))
+        });
+        match tables.chain(of_keys).chain(of_providers).next() {
             Some((name, span)) => Err(Problem::new(Some(span), name, "not available in this build")),
             None => Ok(()),
         }
@@ -128,15 +119,5 @@ impl Default for UpstreamTable {
             idle_timeout_ms: seconds(120),
             base_url: BTreeMap::new(),
         }
-    }
-}
-
-impl KeyTable {
-    fn default_name() -> String {
-        "default".to_owned()
-    }
-
-    fn default_scopes() -> Vec<String> {
-        vec!["completions.write".to_owned()]
     }
 }

@@ -1,21 +1,31 @@
 //! The settings file.
 
+mod audience;
+mod configs;
 mod error;
 mod file;
+mod keys;
+mod provider_table;
+mod providers;
+mod review;
 mod secret;
 
+pub(crate) use configs::Config;
 pub(crate) use error::SettingsError;
+pub(crate) use providers::Provider;
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
 
+use toml::Spanned;
 use tower_portkey::{
     GatewayKey,
-    context::{Principal, ProviderId, Status},
+    context::ProviderId,
     host::{CustomHost, TrustedHosts},
 };
 
 use error::Problem;
-use file::{File, KeyTable, Mode, State};
+use file::{File, Mode};
+use review::Review;
 
 /// What the gateway serves, with everything the file refers to read.
 #[derive(Debug)]
@@ -26,14 +36,22 @@ pub(crate) struct Settings {
     pub(crate) allow_open_on_network: bool,
     /// The keys that let a caller in; `None` where everybody is let in.
     pub(crate) keys: Option<Vec<GatewayKey>>,
+    /// Stored credentials.
+    pub(crate) providers: Vec<Provider>,
+    /// Saved configs.
+    pub(crate) configs: Vec<Config>,
     /// Hosts that callers may name although they are private.
     pub(crate) trusted_hosts: TrustedHosts,
+    /// The same, as the operator wrote them.
+    pub(crate) trusted_host_texts: Vec<String>,
     /// The operator's own base URLs, by provider.
     pub(crate) base_urls: BTreeMap<String, (ProviderId, CustomHost)>,
     /// How long requests in flight may take to finish when the gateway stops.
     pub(crate) grace: Duration,
     /// Time limits towards providers.
     pub(crate) upstream: Upstream,
+    /// What is allowed, and most likely not meant; each with file and line.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Time limits towards providers.
@@ -54,34 +72,8 @@ impl Settings {
     ///
     /// Names file, line and key; never a value.
     pub(crate) fn read(path: &Path) -> Result<Self, SettingsError> {
-        let at = |problem: Problem, text: &str| problem.at(path, text);
-        let text = fs::read_to_string(path).map_err(|error| at(Problem::new(None, "", error.to_string()), ""))?;
-        Self::parse(&text).map_err(|problem| at(problem, &text))
-    }
-
-    fn parse(text: &str) -> Result<Self, Problem> {
-        let file: File = toml::from_str(text).map_err(|error| Problem::of_toml(&error))?;
-        file.refuse_unavailable()?;
-        let trusted_hosts = TrustedHosts::parse(file.trusted_hosts.get_ref())
-            .map_err(|error| Problem::new(Some(file.trusted_hosts.span()), "trusted_hosts", error.to_string()))?;
-        let base_urls = base_urls(&file)?;
-        let keys = match file.mode {
-            Mode::Open => None,
-            Mode::Required => Some(keys(&file)?),
-        };
-        let listen = *file.listen.get_ref();
-        if keys.is_none() && !listen.ip().is_loopback() && !file.allow_open_on_network {
-            let why = "open mode on an address that is not loopback needs allow_open_on_network = true";
-            return Err(Problem::new(Some(file.listen.span()), "listen", why));
-        }
-        let upstream = Upstream {
-            connect: Duration::from_millis(file.upstream.connect_timeout_ms.get()),
-            first_byte: Duration::from_millis(file.upstream.first_byte_timeout_ms.get()),
-            idle: Duration::from_millis(file.upstream.idle_timeout_ms.get()),
-        };
-        let grace = Duration::from_secs(file.shutdown_grace_seconds);
-        let allow_open_on_network = file.allow_open_on_network;
-        Ok(Self { listen, allow_open_on_network, keys, trusted_hosts, base_urls, grace, upstream })
+        let text = fs::read_to_string(path).map_err(|error| Problem::new(None, "", error.to_string()).at(path, ""))?;
+        Self::parse(path, &text)
     }
 
     /// Without a file: everybody is let in, on loopback.
@@ -90,20 +82,68 @@ impl Settings {
     ///
     /// None with the defaults; the reader of files has the last word.
     pub(crate) fn without_file() -> Result<Self, SettingsError> {
-        Self::parse("mode = \"open\"").map_err(|problem| problem.at(Path::new("defaults"), ""))
+        Self::parse(Path::new("defaults"), "mode = \"open\"")
+    }
+
+    /// Reads a file's text. `path` is what errors call it.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
+        let at = |problem: Problem| problem.at(path, text);
+        let file: File = toml::from_str(text).map_err(|error| at(Problem::of_toml(&error)))?;
+        let (mut settings, warnings) = Self::from_file(&file).map_err(at)?;
+        settings.warnings = warnings.into_iter().map(|warning| at(warning).to_string()).collect();
+        Ok(settings)
+    }
+
+    fn from_file(file: &File) -> Result<(Self, Vec<Problem>), Problem> {
+        file.refuse_unavailable()?;
+        let trusted_host_texts = file.trusted_hosts.get_ref().clone();
+        let trusted_hosts = TrustedHosts::parse(&trusted_host_texts)
+            .map_err(|error| Problem::new(Some(file.trusted_hosts.span()), "trusted_hosts", error.to_string()))?;
+        let base_urls = base_urls(file)?;
+        let providers = providers::providers(&file.providers)?;
+        let configs = configs::configs(&file.configs, &trusted_hosts)?;
+        let keys = match file.mode {
+            Mode::Open => None,
+            Mode::Required => Some(keys::keys(&file.keys, &configs)?),
+        };
+        let listen = *file.listen.get_ref();
+        if keys.is_none() && !listen.ip().is_loopback() && !file.allow_open_on_network {
+            let why = "open mode on an address that is not loopback needs allow_open_on_network = true";
+            return Err(Problem::new(Some(file.listen.span()), "listen", why));
+        }
+        let mut warnings = if keys.is_none() { unused_in_open_mode(file) } else { Vec::new() };
+        let principals: Vec<_> = keys.iter().flatten().map(GatewayKey::principal).collect();
+        warnings.extend(Review { principals: &principals, providers: &providers, configs: &configs }.warnings());
+        let upstream = Upstream {
+            connect: Duration::from_millis(file.upstream.connect_timeout_ms.get()),
+            first_byte: Duration::from_millis(file.upstream.first_byte_timeout_ms.get()),
+            idle: Duration::from_millis(file.upstream.idle_timeout_ms.get()),
+        };
+        let settings = Self {
+            listen,
+            allow_open_on_network: file.allow_open_on_network,
+            keys,
+            providers,
+            configs,
+            trusted_hosts,
+            trusted_host_texts,
+            base_urls,
+            grace: Duration::from_secs(file.shutdown_grace_seconds),
+            upstream,
+            warnings: Vec::new(),
+        };
+        Ok((settings, warnings))
     }
 }
 
-impl Settings {
-    /// Those of the demo: free ports, and some providers at an address on loopback.
-    pub(crate) fn for_demo(keys: Option<Vec<GatewayKey>>, provider: SocketAddr) -> Result<Self, SettingsError> {
-        let text = format!(
-            "listen = \"127.0.0.1:0\"\nmode = \"open\"\ntrusted_hosts = [\"{provider}\"]\n[upstream.base_url]\n\
-             openai = \"http://{provider}/v1\"\nanthropic = \"http://{provider}/v1\"\ngoogle = \"http://{provider}\""
-        );
-        let settings = Self::parse(&text).map_err(|problem| problem.at(Path::new("demo"), &text))?;
-        Ok(Self { keys, ..settings })
-    }
+/// What only callers who were authenticated can make use of.
+fn unused_in_open_mode(file: &File) -> Vec<Problem> {
+    let first = [
+        ("keys", file.keys.first().map(Spanned::span), "nobody is asked for a key in open mode"),
+        ("providers", file.providers.first().map(Spanned::span), "nobody can name an entry in open mode"),
+        ("configs", file.configs.first().map(Spanned::span), "nobody can name a saved config in open mode"),
+    ];
+    first.into_iter().filter_map(|(name, span, why)| Some(Problem::new(Some(span?), name, why))).collect()
 }
 
 fn base_urls(file: &File) -> Result<BTreeMap<String, (ProviderId, CustomHost)>, Problem> {
@@ -121,50 +161,6 @@ fn base_urls(file: &File) -> Result<BTreeMap<String, (ProviderId, CustomHost)>, 
         urls.insert(name.clone(), (id, host));
     }
     Ok(urls)
-}
-
-fn keys(file: &File) -> Result<Vec<GatewayKey>, Problem> {
-    let mut ids = std::collections::HashSet::new();
-    let keys = file.keys.iter().enumerate().map(|(index, table)| {
-        let name = |member: &str| format!("keys[{index}].{member}");
-        let span = table.span();
-        let table = table.get_ref();
-        if table.id.is_empty() || !ids.insert(table.id.as_str()) {
-            return Err(Problem::new(Some(span), name("id"), "an id is not empty and stands once"));
-        }
-        let principal = principal(table).map_err(|why| Problem::new(Some(span.clone()), name("expires_at"), why))?;
-        match (&table.key, &table.key_sha256) {
-            (Some(secret), None) => {
-                let text = secret.read().map_err(|why| Problem::new(Some(span.clone()), name("key"), why))?;
-                GatewayKey::new(text, principal)
-                    .map_err(|error| Problem::new(Some(span), name("key"), error.to_string()))
-            }
-            (None, Some(hex)) => GatewayKey::from_sha256(hex, principal)
-                .map_err(|error| Problem::new(Some(span), name("key_sha256"), error.to_string())),
-            _ => Err(Problem::new(Some(span), name("key"), "give either key or key_sha256")),
-        }
-    });
-    let keys = keys.collect::<Result<Vec<_>, _>>()?;
-    // Built and thrown away: two entries with one key are found here, not at the first request.
-    tower_portkey::auth::KeySet::new(keys.iter().cloned())
-        .map_err(|error| Problem::new(None, "keys", error.to_string()))?;
-    Ok(keys)
-}
-
-fn principal(table: &KeyTable) -> Result<Principal, String> {
-    let principal = Principal::new(table.id.as_str())
-        .with_organisation(table.organisation.as_str())
-        .with_workspace(table.workspace.as_str())
-        .with_scopes(&table.scopes)
-        .with_status(match table.status {
-            State::Active => Status::Active,
-            State::Exhausted => Status::Exhausted,
-            State::Expired => Status::Expired,
-            State::Archived => Status::Archived,
-        });
-    let Some(end) = &table.expires_at else { return Ok(principal) };
-    let end: jiff::Timestamp = end.parse().map_err(|_| "not a time like 2027-01-01T00:00:00Z".to_owned())?;
-    Ok(principal.with_expiry(end.into()))
 }
 
 #[cfg(test)]

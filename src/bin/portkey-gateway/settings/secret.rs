@@ -4,7 +4,7 @@ use std::{env, fmt, fs, path::PathBuf};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor},
+    de::{Error, MapAccess, Unexpected, Visitor},
 };
 use tower_portkey::Secret;
 
@@ -37,13 +37,35 @@ impl SecretRef {
 
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SecretVisitor)
+        deserializer.deserialize_any(SecretVisitor { plain: false })
     }
 }
 
-struct SecretVisitor;
+/// A field of an entry: a secret, or a number, or `true` or `false`.
+#[derive(Debug)]
+pub(crate) struct FieldRef(pub(crate) SecretRef);
+
+impl<'de> Deserialize<'de> for FieldRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SecretVisitor { plain: true }).map(Self)
+    }
+}
 
 /// By hand, because a derived reader quotes what it can't use.
+struct SecretVisitor {
+    /// Whether numbers and truth values are taken, too.
+    plain: bool,
+}
+
+impl SecretVisitor {
+    fn plain<E: Error>(&self, kind: &str, value: &dyn ToString) -> Result<SecretRef, E> {
+        if self.plain {
+            return Ok(SecretRef::Literal(Secret::from(value.to_string())));
+        }
+        Err(E::invalid_type(Unexpected::Other(kind), self))
+    }
+}
+
 impl<'de> Visitor<'de> for SecretVisitor {
     type Value = SecretRef;
 
@@ -53,6 +75,18 @@ impl<'de> Visitor<'de> for SecretVisitor {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<SecretRef, E> {
         Ok(SecretRef::Literal(Secret::from(text)))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<SecretRef, E> {
+        self.plain("boolean", &value)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<SecretRef, E> {
+        self.plain("integer", &value)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<SecretRef, E> {
+        self.plain("floating point", &value)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {

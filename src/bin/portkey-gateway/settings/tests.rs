@@ -1,15 +1,21 @@
 use super::*;
 
+mod stored;
+
+fn settings(text: &str) -> Result<Settings, SettingsError> {
+    Settings::parse(Path::new("gw.toml"), text)
+}
+
 fn problem(text: &str) -> String {
-    match Settings::parse(text) {
+    match settings(text) {
         Ok(_) => String::new(),
-        Err(problem) => problem.at(Path::new("gw.toml"), text).to_string(),
+        Err(error) => error.to_string(),
     }
 }
 
 #[test]
 fn a_whole_file_is_read() {
-    let settings = Settings::parse(
+    let settings = settings(
         r#"
         listen = "127.0.0.1:0"
         mode = "required"
@@ -56,7 +62,7 @@ fn what_is_wrong_is_named_by_line_and_key() {
         ("mode = \"open\"\n[upstream.base_url]\nbedrock = \"http://a\"", "upstream.base_url.bedrock: this provider"),
         ("mode = \"open\"\n[upstream.base_url]\nopenai = \"ftp://a\"", "gw.toml:3: upstream.base_url.openai:"),
         ("mode = \"open\"\n[upstream]\nconnect_timeout_ms = 0", "gw.toml:3:"),
-        ("mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = \"short\"", "gw.toml:2: keys[0].key: a gateway key has 20"),
+        ("mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = \"short\"", "gw.toml:4: keys[0].key: a gateway key has 20"),
         ("mode = \"required\"\n[[keys]]\nid = \"a\"", "keys[0].key: give either"),
         ("mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = { env = \"NO_SUCH_VARIABLE_1\" }", "NO_SUCH_VARIABLE_1"),
         (
@@ -64,7 +70,7 @@ fn what_is_wrong_is_named_by_line_and_key() {
             "exactly one of env and file",
         ),
         (&format!("mode = \"required\"\n{key}rate_limits = []"), "keys[0].rate_limits: not available"),
-        (&format!("mode = \"required\"\n{key}expires_at = \"soon\""), "keys[0].expires_at: not a time"),
+        (&format!("mode = \"required\"\n{key}expires_at = \"soon\""), "gw.toml:5: keys[0].expires_at: not a time"),
         (&format!("mode = \"required\"\n{key}{key}"), "keys[1].id"),
         (&format!("mode = \"required\"\n{key}{}", key.replace("\"a\"", "\"b\"")), "already in the set"),
     ] {
@@ -96,7 +102,7 @@ fn no_value_is_ever_quoted() {
 
 #[test]
 fn a_file_that_names_no_mode_keeps_the_door_closed() {
-    assert_eq!(Settings::parse("").expect("settings").keys.expect("required mode").len(), 0);
+    assert_eq!(settings("").expect("settings").keys.expect("required mode").len(), 0);
 }
 
 #[test]
