@@ -142,7 +142,7 @@ async fn nothing_leaks_from_the_layers() {
         assert_clean(&transcript(answer).await, &format!("the answer to {path} {lines:?}"));
     }
     let reached: String = upstream.requests().iter().map(|request| format!("{request:?} {}", request.text())).collect();
-    let mut expected = vec![AUTH, CONFIG, QUERY, BODY];
+    let mut expected = vec![AUTH, CONFIG, QUERY, BODY, STORED, OWN, SAVED];
     expected.sort_unstable();
     let mut had = found(&reached);
     had.sort_unstable();
