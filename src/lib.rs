@@ -54,11 +54,12 @@
 //!
 //! | feature | adds |
 //! | --- | --- |
+//! | `jwt` (default) | [JSON Web Tokens](auth::jwt) against key sets; with `client`, key sets that are fetched |
 //! | `client` (default) | `Forward` and its HTTP client (hyper, rustls with aws-lc-rs) |
 //! | `axum` | `FromRequestParts` for [`Principal`](context::Principal), [`TraceId`](context::TraceId), [`Metadata`](context::Metadata) |
 //! | `gateway` | the binary `portkey-gateway` |
 //! | `full` | all of them |
-//! | `jwt` (default), `bedrock`, `store`, `redis`, `admin` | nothing yet; the names are kept for what is being built |
+//! | `bedrock`, `store`, `redis`, `admin` | nothing yet; the names are kept for what is being built |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -70,6 +71,8 @@ mod ext;
 pub mod extract;
 #[cfg(feature = "axum")]
 mod extractors;
+#[cfg(all(feature = "jwt", feature = "client"))]
+mod fetch;
 #[cfg(feature = "client")]
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
 pub mod forward;
@@ -90,6 +93,9 @@ pub use auth::{GatewayKey, PortkeyAuthLayer, RequireScopeLayer};
 pub use config::ConfigLayer;
 pub use ext::ServiceBuilderExt;
 pub use extract::ExtractLayer;
+#[cfg(all(feature = "jwt", feature = "client"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "jwt", feature = "client"))))]
+pub use fetch::JwksClient;
 #[cfg(feature = "client")]
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
 pub use forward::Forward;

@@ -18,7 +18,7 @@ const LEVELS: [&[&str]; 7] = [
     &["context"],
     &["guard"],
     &["extract", "auth", "config", "model", "strategy", "provider", "inject", "rescue", "forward"],
-    &["stack", "ext", "extractors"],
+    &["stack", "ext", "extractors", "fetch"],
     &["lib"],
 ];
 

@@ -118,11 +118,11 @@ fn digest(pepper: &hmac::Key, sha256: &[u8; 32]) -> Digest {
     Digest(bytes)
 }
 
-fn quick_digest(key: &[u8; 32], text: &str) -> Digest {
+pub(super) fn quick_digest(key: &[u8; 32], text: &str) -> Digest {
     Digest(*blake3::keyed_hash(key, text.as_bytes()).as_bytes())
 }
 
-fn random() -> Result<[u8; 32], KeyError> {
+pub(super) fn random() -> Result<[u8; 32], KeyError> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).map_err(|_| KeyError(KeyErrorKind::Random))?;
     Ok(bytes)
@@ -130,7 +130,7 @@ fn random() -> Result<[u8; 32], KeyError> {
 
 /// A digest: hashed by its own first bytes, compared in constant time.
 #[derive(Clone)]
-struct Digest([u8; 32]);
+pub(super) struct Digest(pub(super) [u8; 32]);
 
 impl Hash for Digest {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -149,7 +149,7 @@ impl Eq for Digest {}
 
 /// A digest is evenly spread already; hashing it again would only cost.
 #[derive(Clone, Copy, Default)]
-struct FirstBytes(u64);
+pub(super) struct FirstBytes(u64);
 
 impl Hasher for FirstBytes {
     fn write(&mut self, _: &[u8]) {}

@@ -25,6 +25,9 @@
 //! ```
 
 mod future;
+#[cfg(feature = "jwt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+pub mod jwt;
 mod key;
 mod keys;
 mod layer;

@@ -25,6 +25,7 @@ mod config;
 mod credential;
 mod entry;
 mod headers;
+mod limit;
 mod metadata;
 mod principal;
 mod provider;
@@ -39,6 +40,7 @@ pub(crate) use config::{Asked, Attempt, ConfigObject, ConfigTree, Model, NamedHo
 pub use credential::Credential;
 pub use entry::{Entry, EntryError};
 pub use headers::{PortkeyHeaders, UnknownProvider, list};
+pub use limit::{LimitError, Period, RateLimit, RateUnit, Resource, UsageLimit};
 pub use metadata::Metadata;
 pub use principal::{DefaultConfig, Principal, Status};
 pub use provider::{ProviderId, ProviderRef};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
-use crate::context::{Metadata, Workspace};
+use crate::context::{Metadata, RateLimit, UsageLimit, Workspace};
 
 /// Whether a key, or the workspace it belongs to, may be used (Portkey's key record, field `status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +40,9 @@ struct Facts {
     key_metadata: Metadata,
     workspace_metadata: Metadata,
     user: Metadata,
-    /// The three above, merged.
+    usage_limits: Vec<UsageLimit>,
+    rate_limits: Vec<RateLimit>,
+    /// The metadata of key, workspace and user, merged.
     metadata: Metadata,
 }
 
@@ -84,6 +86,8 @@ impl Principal {
             key_metadata: Metadata::default(),
             workspace_metadata: Metadata::default(),
             user: Metadata::default(),
+            usage_limits: Vec::new(),
+            rate_limits: Vec::new(),
             metadata: Metadata::default(),
         }))
     }
@@ -168,6 +172,24 @@ impl Principal {
         self.change(|facts| facts.user = user)
     }
 
+    /// Sets what the credential may use up, and how fast.
+    #[must_use]
+    pub fn with_limits(self, usage: Vec<UsageLimit>, rate: Vec<RateLimit>) -> Self {
+        self.change(|facts| (facts.usage_limits, facts.rate_limits) = (usage, rate))
+    }
+
+    /// What the credential may use up.
+    #[must_use]
+    pub fn usage_limits(&self) -> &[UsageLimit] {
+        &self.0.usage_limits
+    }
+
+    /// How fast the credential may be used.
+    #[must_use]
+    pub fn rate_limits(&self) -> &[RateLimit] {
+        &self.0.rate_limits
+    }
+
     /// Who: the id of the key, or a token's subject.
     #[must_use]
     pub fn subject(&self) -> &str {
@@ -208,6 +230,12 @@ impl Principal {
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.0.metadata
+    }
+
+    /// The user the credential belongs to, where authentication knows one.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.0.user.user()
     }
 
     /// The scopes, without `portkey.`.

@@ -1,5 +1,11 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper_util::{
     client::legacy,
     rt::{TokioExecutor, TokioTimer},
@@ -19,6 +25,8 @@ pub struct Client(Arc<Settings>);
 struct Settings {
     limits: Limits,
     tls: ClientConfig,
+    /// For the gateway's own errands; made when the first is run.
+    own: OnceLock<Pools<Full<Bytes>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +54,10 @@ impl Client {
 
     pub(super) fn idle_timeout(&self) -> Duration {
         self.0.limits.idle
+    }
+
+    pub(super) fn own_pools(&self) -> &Pools<Full<Bytes>> {
+        self.0.own.get_or_init(|| self.pools())
     }
 
     /// Four pools: a connection that was made under one policy is never used under another.
@@ -126,7 +138,7 @@ impl ClientBuilder {
             .map_err(|error| ClientError(error.into()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Client(Arc::new(Settings { limits: self.limits, tls })))
+        Ok(Client(Arc::new(Settings { limits: self.limits, tls, own: OnceLock::new() })))
     }
 }
 

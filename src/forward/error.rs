@@ -58,7 +58,7 @@ fn is_of_the_body(cause: &(dyn Error + 'static)) -> bool {
     cause.downcast_ref().is_some_and(|error: &hyper::Error| error.is_user() && error.source().is_some())
 }
 
-fn caused_by(error: &(dyn Error + 'static), is_it: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
+pub(super) fn caused_by(error: &(dyn Error + 'static), is_it: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if is_it(error) {

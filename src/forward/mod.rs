@@ -39,6 +39,7 @@ mod client;
 mod connect;
 mod egress;
 mod error;
+mod fetch;
 mod future;
 mod pause;
 mod response;
@@ -46,6 +47,7 @@ mod service;
 
 pub use body::{ForwardBody, StreamError};
 pub use client::{Client, ClientBuilder, ClientError};
+pub use fetch::{FetchError, FetchErrorKind, FetchLimits};
 pub use future::ForwardFuture;
 pub use pause::Pause;
 pub use service::Forward;

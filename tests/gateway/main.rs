@@ -19,3 +19,4 @@ mod lifecycle;
 mod net;
 mod process;
 mod stored;
+mod tokens;

@@ -7,7 +7,7 @@ use tower_portkey::GatewayKey;
 use crate::{
     fail,
     log::say,
-    settings::{Config, Provider, Settings},
+    settings::{Config, JwtSettings, Provider, Settings},
 };
 
 pub(crate) fn run(path: &Path) -> ExitCode {
@@ -29,6 +29,7 @@ fn describe(settings: &Settings) -> Vec<String> {
         Some(keys) => lines.push(format!("mode        required: {} keys", keys.len())),
     }
     lines.extend(settings.keys.iter().flatten().map(key));
+    lines.extend(settings.jwt.iter().map(|jwt| format!("jwt         {}", jwt.describe())));
     lines.extend(settings.providers.iter().map(|found| provider(found, settings)));
     lines.extend(settings.configs.iter().map(config));
     for (name, (_, url)) in &settings.base_urls {
@@ -44,6 +45,8 @@ fn describe(settings: &Settings) -> Vec<String> {
         "time limits connect {:?}, first byte {:?}, idle {:?}, shutdown {:?}",
         upstream.connect, upstream.first_byte, upstream.idle, settings.grace
     ));
+    let of_tokens = settings.jwt.iter().flat_map(JwtSettings::warnings);
+    lines.extend(of_tokens.map(|warning| format!("warning     {warning}")));
     lines.extend(settings.warnings.iter().map(|warning| format!("warning     {warning}")));
     lines.push("settings are good".to_owned());
     lines

@@ -9,6 +9,7 @@ mod gateway;
 mod log;
 mod serve;
 mod settings;
+mod token;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -36,6 +37,9 @@ enum Command {
     },
     /// Print how a request would be decided, step by step. Sends nothing and shows no secret.
     Explain(explain::Explain),
+    /// What the gateway makes of a token.
+    #[command(subcommand)]
+    Jwt(token::Jwt),
     /// Start a local provider and a gateway, and send one request in every authentication mode. Uses loopback only.
     Demo {
         /// Stop after the requests instead of staying up until Ctrl-C.
@@ -60,22 +64,23 @@ fn main() -> ExitCode {
     match &command {
         Command::Check { config } => return check::run(config),
         Command::Explain(request) => return explain::run(request),
-        Command::Serve(_) | Command::Demo { .. } => {}
+        Command::Serve(_) | Command::Demo { .. } | Command::Jwt(_) => {}
     }
-    log::start(if matches!(command, Command::Demo { .. }) { "warn" } else { "info" });
+    log::start(if matches!(command, Command::Demo { .. } | Command::Jwt(_)) { "warn" } else { "info" });
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the runtime can't be started: {error}")),
     };
     let done = runtime.block_on(async {
         match command {
-            Command::Serve(Serve { config, listen }) => serve::run(config, listen).await,
-            Command::Demo { once } => demo::run(once).await,
-            Command::Check { .. } | Command::Explain(_) => Ok(()),
+            Command::Serve(Serve { config, listen }) => serve::run(config, listen).await.map(|()| ExitCode::SUCCESS),
+            Command::Demo { once } => demo::run(once).await.map(|()| ExitCode::SUCCESS),
+            Command::Jwt(token::Jwt::Explain(asked)) => token::run(&asked).await,
+            Command::Check { .. } | Command::Explain(_) => Ok(ExitCode::SUCCESS),
         }
     });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => fail(&error.to_string()),
     }
 }

@@ -4,18 +4,19 @@ mod leaf;
 mod mask;
 mod steps;
 
-use std::{convert::Infallible, future::poll_fn, io, path::PathBuf, process::ExitCode};
+use std::{convert::Infallible, error::Error, future::poll_fn, path::PathBuf, process::ExitCode};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Collected, Full};
 use tower_layer::Layer;
+use tower_portkey::forward::Client;
 use tower_service::Service;
 
 use crate::{
     fail,
-    gateway::{self, Layers},
+    gateway::{self, Layers, Tokens},
     log::say,
     settings::Settings,
 };
@@ -48,10 +49,6 @@ pub(crate) fn run(explain: &Explain) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(&error.to_string()),
     };
-    let layers = match Layers::new(&settings) {
-        Ok(layers) => layers,
-        Err(error) => return fail(&error.to_string()),
-    };
     let request = match explain.request() {
         Ok(request) => request,
         Err(why) => return fail(&why),
@@ -60,13 +57,20 @@ pub(crate) fn run(explain: &Explain) -> ExitCode {
     for line in mask::request(&request) {
         say(&line);
     }
-    match answered(&settings, layers, request, &masks) {
+    match answered(&settings, request, &masks) {
         Ok(code) => code,
-        Err(error) => fail(&format!("the runtime can't be started: {error}")),
+        Err(error) => fail(&error.to_string()),
     }
 }
 
-fn answered(settings: &Settings, layers: Layers, request: Request<Full<Bytes>>, masks: &Masks) -> io::Result<ExitCode> {
+/// The layers, as `serve` builds them. Key sets that have a URL are fetched, for tokens can't be judged without.
+fn layers(settings: &Settings) -> Result<Layers, Box<dyn Error>> {
+    let client = Client::builder().build()?;
+    let tokens = Tokens::new(&settings.jwt, &client, None)?;
+    Ok(Layers::new(settings, tokens.validator)?)
+}
+
+fn answered(settings: &Settings, request: Request<Full<Bytes>>, masks: &Masks) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(page) = gateway::health(&request) {
         say(&format!("answered by the gateway itself: {}", page.status()));
         return Ok(ExitCode::SUCCESS);
@@ -79,11 +83,11 @@ fn answered(settings: &Settings, layers: Layers, request: Request<Full<Bytes>>, 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let leaf = Leaf::default();
     let (status, text) = runtime.block_on(async {
-        match layers {
+        Ok::<_, Box<dyn Error>>(match layers(settings)? {
             Layers::Open(layer) => ask(layer.layer(leaf.clone()), request).await,
             Layers::Required(layer) => ask(layer.layer(leaf.clone()), request).await,
-        }
-    });
+        })
+    })?;
     Ok(match leaf.reached() {
         Some(lines) => {
             lines.iter().for_each(|line| say(&masks.line(line)));

@@ -5,6 +5,7 @@ mod browser;
 mod edge;
 mod paced;
 mod stack;
+mod tokens;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -16,7 +17,10 @@ use hyper::body::Incoming;
 use tower_layer::Layer;
 use tower_portkey::{
     Forward,
-    auth::KeyError,
+    auth::{
+        KeyError,
+        jwt::{JwksError, JwtValidator},
+    },
     body::FullOr,
     forward::{Client, ClientError},
     rejection::{Asked, Kind, PortkeyJson, Rejection, refuse},
@@ -30,6 +34,7 @@ pub(crate) use edge::refusal as edge_refusal;
 use paced::Paced;
 pub(crate) use stack::Layers;
 use stack::{KeyedLayer, OpenLayer};
+pub(crate) use tokens::Tokens;
 
 /// The leaf: a request's body may have been read and changed on its way.
 type Leaf = Counting<Forward<FullOr<RequestBody>>>;
@@ -48,6 +53,7 @@ enum Mode {
 #[derive(Clone, Debug)]
 pub(crate) struct Gateway {
     mode: Mode,
+    tokens: Tokens,
     /// How long a provider may be silent.
     silence: Duration,
     /// Whether only this machine is meant to come in, with nothing but its address to show for it.
@@ -77,25 +83,38 @@ where
 #[derive(Debug)]
 pub(crate) enum BuildError {
     Keys(KeyError),
+    Tokens(JwksError),
     Client(ClientError),
 }
 
 impl Gateway {
     /// The gateway of these settings.
     pub(crate) fn new(settings: &Settings) -> Result<Self, BuildError> {
+        Self::after(settings, None)
+    }
+
+    /// The same in place of another, whose fetched key sets it keeps.
+    fn after(settings: &Settings, before: Option<&Self>) -> Result<Self, BuildError> {
         let client = Client::builder()
             .connect_timeout(settings.upstream.connect)
             .first_byte_timeout(settings.upstream.first_byte)
             .idle_timeout(settings.upstream.idle)
             .build()
             .map_err(BuildError::Client)?;
+        let tokens =
+            Tokens::new(&settings.jwt, &client, before.map(|before| &before.tokens)).map_err(BuildError::Tokens)?;
         let leaf = Counting(Forward::new(client));
-        let mode = match Layers::new(settings).map_err(BuildError::Keys)? {
+        let mode = match Layers::new(settings, tokens.validator.clone()).map_err(BuildError::Keys)? {
             Layers::Open(layer) => Mode::Open(layer.layer(leaf)),
             Layers::Required(layer) => Mode::Required(layer.layer(leaf)),
         };
         let silence = settings.upstream.first_byte.max(settings.upstream.idle);
-        Ok(Self { mode, silence, local: is_local(settings) })
+        Ok(Self { mode, tokens, silence, local: is_local(settings) })
+    }
+
+    /// Who is let in by a token.
+    pub(crate) fn tokens(&self) -> &JwtValidator {
+        &self.tokens.validator
     }
 
     /// Answers a request. Always: what fails is an answer, too.
@@ -153,6 +172,7 @@ impl std::fmt::Display for BuildError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Keys(error) => error.fmt(f),
+            Self::Tokens(error) => error.fmt(f),
             Self::Client(error) => error.fmt(f),
         }
     }
@@ -174,8 +194,10 @@ impl Current {
         self.0.load().silence
     }
 
-    pub(crate) fn replace(&self, gateway: Gateway) {
-        self.0.store(Arc::new(gateway));
+    /// Replaces it by the gateway of these settings.
+    pub(crate) fn replace(&self, settings: &Settings) -> Result<(), BuildError> {
+        self.0.store(Arc::new(Gateway::after(settings, Some(&self.0.load()))?));
+        Ok(())
     }
 
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<GatewayBody> {

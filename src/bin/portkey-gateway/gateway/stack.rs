@@ -2,7 +2,10 @@
 
 use tower_portkey::{
     Anonymous, Authenticated, PortkeyAuthLayer, PortkeyLayer, PortkeyLayerBuilder,
-    auth::{KeyError, KeySet},
+    auth::{
+        KeyError, KeySet,
+        jwt::{AnyOf, JwtValidator},
+    },
     config::ConfigSet,
     model::EntrySet,
 };
@@ -12,8 +15,11 @@ use crate::settings::Settings;
 /// For everybody.
 pub(crate) type OpenLayer = PortkeyLayer<Anonymous>;
 
-/// For those who hold a key.
-pub(crate) type KeyedLayer = PortkeyLayer<Authenticated<KeySet>, ConfigSet, EntrySet>;
+/// Who is let in: by a key or by a token.
+type Callers = AnyOf<KeySet, JwtValidator>;
+
+/// For those who hold one.
+pub(crate) type KeyedLayer = PortkeyLayer<Authenticated<Callers>, ConfigSet, EntrySet>;
 
 /// The layers of these settings.
 #[derive(Debug)]
@@ -23,11 +29,12 @@ pub(crate) enum Layers {
 }
 
 impl Layers {
-    pub(crate) fn new(settings: &Settings) -> Result<Self, KeyError> {
+    /// `tokens` are those of the same settings.
+    pub(crate) fn new(settings: &Settings, tokens: JwtValidator) -> Result<Self, KeyError> {
         Ok(match &settings.keys {
             None => Self::Open(with_hosts(PortkeyLayer::builder().anonymous(), settings).build()),
             Some(keys) => {
-                let auth = PortkeyAuthLayer::keys(keys.iter().cloned())?;
+                let auth = PortkeyAuthLayer::new(AnyOf::new(KeySet::new(keys.iter().cloned())?, tokens));
                 let builder = PortkeyLayer::builder().auth(auth).configs(configs(settings)).entries(entries(settings));
                 Self::Required(with_hosts(builder, settings).build())
             }

@@ -54,7 +54,7 @@ async fn until_stopped(
 fn reload(config: Option<&PathBuf>, bound: SocketAddr, current: &Current) -> Result<Settings, Box<dyn Error>> {
     let settings = read(config)?;
     may_serve(&settings, bound)?;
-    current.replace(Gateway::new(&settings)?);
+    current.replace(&settings)?;
     Ok(settings)
 }
 
@@ -65,8 +65,8 @@ fn may_serve(settings: &Settings, address: SocketAddr) -> Result<(), Box<dyn Err
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    if settings.keys.as_ref().is_some_and(Vec::is_empty) {
-        tracing::warn!("no key is defined: every request will be answered 401");
+    if settings.keys.as_ref().is_some_and(Vec::is_empty) && settings.jwt.is_empty() {
+        tracing::warn!("neither key nor organisation is defined: every request will be answered 401");
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
 use tower_portkey::context::Status;
 
-use super::{configs::ConfigTable, error::Problem, keys::KeyTable, provider_table::ProviderTable};
+use super::{configs::ConfigTable, error::Problem, jwt::JwtTable, keys::KeyTable, provider_table::ProviderTable};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,11 +30,12 @@ pub(crate) struct File {
     pub(crate) providers: Vec<Spanned<ProviderTable>>,
     #[serde(default)]
     pub(crate) configs: Vec<Spanned<ConfigTable>>,
+    #[serde(default)]
+    pub(crate) jwt: Vec<Spanned<JwtTable>>,
 
     // Known, and not built in yet: an error each, so that nobody believes in a setting that does nothing.
     admin_listen: Option<Spanned<IgnoredAny>>,
     store: Option<Spanned<IgnoredAny>>,
-    jwt: Option<Spanned<IgnoredAny>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -93,7 +94,7 @@ impl File {
     }
 
     pub(crate) fn refuse_unavailable(&self) -> Result<(), Problem> {
-        let tables = [("admin_listen", &self.admin_listen), ("store", &self.store), ("jwt", &self.jwt)];
+        let tables = [("admin_listen", &self.admin_listen), ("store", &self.store)];
         let tables = tables.into_iter().filter_map(|(name, found)| Some((name.to_owned(), found.as_ref()?.span())));
         let of_keys = self.keys.iter().enumerate().flat_map(|(index, key)| {
             let found = key.get_ref().unavailable();

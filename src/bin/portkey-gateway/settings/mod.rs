@@ -4,6 +4,7 @@ mod audience;
 mod configs;
 mod error;
 mod file;
+mod jwt;
 mod keys;
 mod provider_table;
 mod providers;
@@ -12,6 +13,7 @@ mod secret;
 
 pub(crate) use configs::Config;
 pub(crate) use error::SettingsError;
+pub(crate) use jwt::{JwtSettings, KeySource};
 pub(crate) use providers::Provider;
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
@@ -36,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) allow_open_on_network: bool,
     /// The keys that let a caller in; `None` where everybody is let in.
     pub(crate) keys: Option<Vec<GatewayKey>>,
+    /// The organisations whose tokens let a caller in, too.
+    pub(crate) jwt: Vec<JwtSettings>,
     /// Stored credentials.
     pub(crate) providers: Vec<Provider>,
     /// Saved configs.
@@ -102,9 +106,9 @@ impl Settings {
         let base_urls = base_urls(file)?;
         let providers = providers::providers(&file.providers)?;
         let configs = configs::configs(&file.configs, &trusted_hosts)?;
-        let keys = match file.mode {
-            Mode::Open => None,
-            Mode::Required => Some(keys::keys(&file.keys, &configs)?),
+        let (keys, jwt) = match file.mode {
+            Mode::Open => (None, Vec::new()),
+            Mode::Required => (Some(keys::keys(&file.keys, &configs)?), jwt::read(&file.jwt, &trusted_hosts)?),
         };
         let listen = *file.listen.get_ref();
         if keys.is_none() && !listen.ip().is_loopback() && !file.allow_open_on_network {
@@ -113,7 +117,9 @@ impl Settings {
         }
         let mut warnings = if keys.is_none() { unused_in_open_mode(file) } else { Vec::new() };
         let principals: Vec<_> = keys.iter().flatten().map(GatewayKey::principal).collect();
-        warnings.extend(Review { principals: &principals, providers: &providers, configs: &configs }.warnings());
+        warnings.extend(
+            Review { principals: &principals, tokens: &jwt, providers: &providers, configs: &configs }.warnings(),
+        );
         let upstream = Upstream {
             connect: Duration::from_millis(file.upstream.connect_timeout_ms.get()),
             first_byte: Duration::from_millis(file.upstream.first_byte_timeout_ms.get()),
@@ -123,6 +129,7 @@ impl Settings {
             listen,
             allow_open_on_network: file.allow_open_on_network,
             keys,
+            jwt,
             providers,
             configs,
             trusted_hosts,
@@ -139,6 +146,7 @@ impl Settings {
 /// What only callers who were authenticated can make use of.
 fn unused_in_open_mode(file: &File) -> Vec<Problem> {
     let first = [
+        ("jwt", file.jwt.first().map(Spanned::span), "nobody is asked for a token in open mode"),
         ("keys", file.keys.first().map(Spanned::span), "nobody is asked for a key in open mode"),
         ("providers", file.providers.first().map(Spanned::span), "nobody can name an entry in open mode"),
         ("configs", file.configs.first().map(Spanned::span), "nobody can name a saved config in open mode"),

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use tower_portkey::context::{Principal, Workspace};
 
-use super::{Config, Provider, error::Problem};
+use super::{Config, JwtSettings, Provider, error::Problem};
 
 /// Everything that refers to each other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Review<'a> {
     /// Those who may come in.
     pub(super) principals: &'a [&'a Principal],
+    pub(super) tokens: &'a [JwtSettings],
     pub(super) providers: &'a [Provider],
     pub(super) configs: &'a [Config],
 }
@@ -59,7 +60,8 @@ impl<'a> Review<'a> {
     fn organisations(&self) -> BTreeSet<&'a str> {
         let providers = self.providers.iter().filter_map(|provider| provider.seen_by.organisation());
         let configs = self.configs.iter().filter_map(|config| config.seen_by.organisation());
-        self.principals.iter().map(|who| who.organisation()).chain(providers).chain(configs).collect()
+        let tokens = self.tokens.iter().map(JwtSettings::name);
+        self.principals.iter().map(|who| who.organisation()).chain(tokens).chain(providers).chain(configs).collect()
     }
 
     /// The workspaces that the file knows, with their organisations.

@@ -54,7 +54,6 @@ fn what_is_wrong_is_named_by_line_and_key() {
         ("mode = \"required\"\nlisten_on = 1", "gw.toml:2: unknown field `listen_on`"),
         ("mode = \"closed\"", "gw.toml:1: unknown value"),
         ("mode = \"open\"\n[store]\nurl = \"x\"", "gw.toml:2: store: not available in this build"),
-        ("mode = \"open\"\n[[jwt]]\norganisation = \"o\"", "jwt: not available in this build"),
         ("mode = \"open\"\nadmin_listen = \"127.0.0.1:1\"", "gw.toml:2: admin_listen: not available in this build"),
         ("mode = \"open\"\nlisten = \"0.0.0.0:1\"", "gw.toml:2: listen: open mode on an address"),
         ("mode = \"open\"\n[upstream.base_url]\nnope = \"http://a\"", "gw.toml:3: upstream.base_url.nope: there is no"),

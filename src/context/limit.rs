@@ -1,0 +1,340 @@
+//! How much a credential may use, and how fast (wire contract 3.7): the same fields in a key's record and in a token.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use serde::Deserialize;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Resource {
+    /// What the requests cost, in USD.
+    Cost,
+    /// Tokens of the model.
+    Tokens,
+    /// Requests.
+    Requests,
+}
+
+/// When a [`UsageLimit`] begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Period {
+    /// Every week.
+    Weekly,
+    /// Every month.
+    Monthly,
+    /// Every so many days, 1 to 365.
+    Days(u16),
+}
+
+/// A budget.
+///
+/// ```
+/// use tower_portkey::context::{Period, Resource, UsageLimit};
+///
+/// let limits = UsageLimit::from_json(r#"{"type":"tokens","credit_limit":1000,"periodic_reset":"weekly"}"#)?;
+/// assert_eq!((limits[0].resource(), limits[0].credit()), (Resource::Tokens, Some(1000.0)));
+/// assert_eq!(limits[0].period(), Some(Period::Weekly));
+/// assert!(UsageLimit::from_json(r#"[{"credit_limit":-1}]"#).is_err());
+/// # Ok::<(), tower_portkey::context::LimitError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct UsageLimit {
+    id: Option<Box<str>>,
+    resource: Resource,
+    credit: Option<f64>,
+    alert: Option<f64>,
+    period: Option<Period>,
+    exhausted: bool,
+}
+
+impl UsageLimit {
+    /// Reads `usage_limits`: an array of objects, or one object. Entries put away (`expired`, `archived`) are left out.
+    ///
+    /// # Errors
+    ///
+    /// The JSON has another shape, names an unknown type, status or period, or a budget below zero. Whoever reads a
+    /// limit wrong must not read "no limit".
+    pub fn from_json(json: &str) -> Result<Vec<Self>, LimitError> {
+        let tables: Vec<UsageTable<'_>> = one_or_many(json)?;
+        let live = tables.into_iter().filter(|table| !matches!(table.status, State::Expired | State::Archived));
+        live.map(Self::new).collect()
+    }
+
+    fn new(table: UsageTable<'_>) -> Result<Self, LimitError> {
+        let good = |number: Option<f64>| number.is_none_or(|number| number.is_finite() && number >= 0.0);
+        if !good(table.credit_limit) || !good(table.alert_threshold) {
+            return Err(LimitError("a limit is not below zero"));
+        }
+        let period = match (table.periodic_reset, table.periodic_reset_days) {
+            (_, Some(days)) if !(1..=365).contains(&days) => return Err(LimitError("a period has 1 to 365 days")),
+            (_, Some(days)) => Some(Period::Days(days)),
+            (Some(Reset::Weekly), None) => Some(Period::Weekly),
+            (Some(Reset::Monthly), None) => Some(Period::Monthly),
+            (None, None) => None,
+        };
+        Ok(Self {
+            id: table.id.map(|id| id.into_owned().into()),
+            resource: table.resource.unwrap_or(Resource::Cost),
+            credit: table.credit_limit,
+            alert: table.alert_threshold,
+            period,
+            exhausted: table.status == State::Exhausted,
+        })
+    }
+
+    /// The name of its counter.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn resource(&self) -> Resource {
+        self.resource
+    }
+
+    /// How much may be used, in USD, tokens or requests; `None` where there is no bound.
+    #[must_use]
+    pub fn credit(&self) -> Option<f64> {
+        self.credit
+    }
+
+    /// From where on somebody is told. It stops nobody.
+    #[must_use]
+    pub fn alert_threshold(&self) -> Option<f64> {
+        self.alert
+    }
+
+    /// When it begins anew; `None` where it never does.
+    #[must_use]
+    pub fn period(&self) -> Option<Period> {
+        self.period
+    }
+
+    /// Whether the issuer says that it is used up already, or left nothing to use.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted || self.credit == Some(0.0)
+    }
+}
+
+/// The time over which a [`RateLimit`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[non_exhaustive]
+pub enum RateUnit {
+    /// A second.
+    #[serde(rename = "rps")]
+    Second,
+    /// A minute.
+    #[serde(rename = "rpm")]
+    Minute,
+    /// An hour.
+    #[serde(rename = "rph")]
+    Hour,
+    /// A day.
+    #[serde(rename = "rpd")]
+    Day,
+    /// A week.
+    #[serde(rename = "rpw")]
+    Week,
+}
+
+impl RateUnit {
+    /// Its length.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Second => 1,
+            Self::Minute => 60,
+            Self::Hour => 3600,
+            Self::Day => 86_400,
+            Self::Week => 604_800,
+        })
+    }
+}
+
+/// A speed.
+///
+/// ```
+/// use tower_portkey::context::{RateLimit, RateUnit};
+///
+/// let limits = RateLimit::from_json(r#"[{"type":"requests","unit":"rpm","value":60}]"#)?;
+/// assert_eq!((limits[0].unit(), limits[0].value()), (RateUnit::Minute, 60));
+/// assert!(RateLimit::from_json(r#"[{"unit":"rpm","value":0}]"#).is_err());
+/// # Ok::<(), tower_portkey::context::LimitError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    resource: Resource,
+    unit: RateUnit,
+    value: u64,
+}
+
+impl RateLimit {
+    /// Reads `rate_limits`: an array of objects, or one object. Entries without a value are left out.
+    ///
+    /// # Errors
+    ///
+    /// The JSON has another shape, names an unknown type or unit, or a speed of zero, which would let nobody pass and
+    /// which Portkey takes for no limit: nobody can mean it.
+    pub fn from_json(json: &str) -> Result<Vec<Self>, LimitError> {
+        let tables: Vec<RateTable> = one_or_many(json)?;
+        tables
+            .into_iter()
+            .filter_map(|table| Some((table.value?, table)))
+            .map(|(value, table)| {
+                let resource = table.resource.unwrap_or(Resource::Requests);
+                if value == 0 || resource == Resource::Cost {
+                    return Err(LimitError("a rate is of requests or tokens, and not zero"));
+                }
+                Ok(Self { resource, unit: table.unit, value })
+            })
+            .collect()
+    }
+
+    /// What is counted: requests or tokens.
+    #[must_use]
+    pub fn resource(&self) -> Resource {
+        self.resource
+    }
+
+    /// Over what time.
+    #[must_use]
+    pub fn unit(&self) -> RateUnit {
+        self.unit
+    }
+
+    /// How many, at least 1.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.value
+    }
+}
+
+/// A limit that can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitError(&'static str);
+
+impl fmt::Display for LimitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for LimitError {}
+
+#[derive(Deserialize)]
+struct UsageTable<'a> {
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+    #[serde(rename = "type")]
+    resource: Option<Resource>,
+    credit_limit: Option<f64>,
+    alert_threshold: Option<f64>,
+    periodic_reset: Option<Reset>,
+    periodic_reset_days: Option<u16>,
+    #[serde(default)]
+    status: State,
+}
+
+#[derive(Deserialize)]
+struct RateTable {
+    #[serde(rename = "type")]
+    resource: Option<Resource>,
+    unit: RateUnit,
+    value: Option<u64>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Reset {
+    Weekly,
+    Monthly,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    #[default]
+    Active,
+    Exhausted,
+    Expired,
+    Archived,
+}
+
+fn one_or_many<'a, T: Deserialize<'a>>(json: &'a str) -> Result<Vec<T>, LimitError> {
+    let read = if json.trim_ascii_start().starts_with('[') {
+        serde_json::from_str(json)
+    } else {
+        serde_json::from_str(json).map(|one| vec![one])
+    };
+    read.map_err(|_| LimitError("not an array of limits, or one limit"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_shapes_are_read_and_the_documented_example() {
+        let example = r#"[{"id":"ul-1","type":"cost","credit_limit":50,"status":"active"}]"#;
+        let limits = UsageLimit::from_json(example).expect("limits");
+        assert_eq!((limits.len(), limits[0].id(), limits[0].credit()), (1, Some("ul-1"), Some(50.0)));
+        assert!(!limits[0].is_exhausted());
+        let one = UsageLimit::from_json(r#"{"credit_limit":null,"periodic_reset_days":30}"#).expect("one limit");
+        assert_eq!((one[0].resource(), one[0].credit()), (Resource::Cost, None));
+        assert_eq!(one[0].period(), Some(Period::Days(30)));
+        let rates = r#"{"unit":"rps","value":5}"#;
+        assert_eq!(RateLimit::from_json(rates).expect("a rate")[0].resource(), Resource::Requests);
+        assert_eq!(RateLimit::from_json(r#"[{"unit":"rpw"}]"#), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_used_up_says_so_and_what_is_put_away_counts_no_more() {
+        for (json, live, exhausted) in [
+            (r#"[{"credit_limit":5,"status":"exhausted"}]"#, 1, true),
+            (r#"[{"credit_limit":0}]"#, 1, true),
+            (r#"[{"credit_limit":5,"status":"archived"},{"credit_limit":5,"status":"expired"}]"#, 0, false),
+            ("[]", 0, false),
+        ] {
+            let limits = UsageLimit::from_json(json).expect("limits");
+            assert_eq!((limits.len(), limits.iter().any(UsageLimit::is_exhausted)), (live, exhausted), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_cannot_be_read_is_no_absent_limit() {
+        for json in [
+            "",
+            "7",
+            "null",
+            "\"x\"",
+            "[7]",
+            r#"[{"credit_limit":-1}]"#,
+            r#"[{"credit_limit":"50"}]"#,
+            r#"[{"type":"apples","credit_limit":1}]"#,
+            r#"[{"credit_limit":1,"credit_limit":2}]"#,
+            r#"[{"credit_limit":1,"status":"paused"}]"#,
+            r#"[{"credit_limit":1,"periodic_reset":"daily"}]"#,
+            r#"[{"credit_limit":1,"periodic_reset_days":0}]"#,
+            r#"[{"credit_limit":1e999}]"#,
+        ] {
+            assert!(UsageLimit::from_json(json).is_err(), "{json}");
+        }
+        for json in [
+            "{}",
+            "[{}]",
+            r#"[{"unit":"rpy","value":1}]"#,
+            r#"[{"unit":"rpm","value":0}]"#,
+            r#"[{"unit":"rpm","value":-1}]"#,
+            r#"[{"unit":"rpm","value":1.5}]"#,
+            r#"[{"type":"cost","unit":"rpm","value":1}]"#,
+        ] {
+            assert!(RateLimit::from_json(json).is_err(), "{json}");
+        }
+    }
+}
