@@ -61,3 +61,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
         deserializer.deserialize_map(Reader)
     }
 }
+
+/// Whether some reader could take what has this name for the model, or for models to choose from (OpenRouter: `models`).
+pub(crate) fn is_alike(name: &str) -> bool {
+    let stem = name.split('[').next().unwrap_or_default().trim();
+    name != "model" && (stem.eq_ignore_ascii_case("model") || stem.eq_ignore_ascii_case("models"))
+}

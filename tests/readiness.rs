@@ -294,6 +294,8 @@ fn dropping_the_outer_future_drops_the_inner<L: Layer<Hold<B>, Service: Checked>
 
 #[test]
 fn dropped_while_called() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let _time_runs = runtime.enter();
     every_layer!(dropping_the_outer_future_drops_the_inner);
 }
 

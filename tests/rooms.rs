@@ -354,8 +354,8 @@ fn files_are_short_and_safe_and_stand_where_they_are_found() {
 
 #[test]
 fn only_forward_knows_a_network() {
-    // Waiting before a retry takes a clock and nothing else of the runtime.
-    let waiting = BTreeMap::from([("strategy", BTreeSet::from(["tokio"]))]);
+    // To wait before a retry, or no longer for a body, takes a clock and nothing else of the runtime.
+    let waiting = BTreeMap::from([("strategy", BTreeSet::from(["tokio"])), ("model", BTreeSet::from(["tokio"]))]);
     let clients = ["tokio", "hyper", "hyper_util", "hyper_rustls", "rustls"];
     let mut forward = BTreeSet::new();
     for (path, source) in sources() {

@@ -66,8 +66,10 @@ pub(crate) struct Model {
     /// In the body: its member or form field `model`, without the slug that may have stood before it. `StrategyLayer`
     /// replaces it by what the attempt's changes make of it.
     pub(crate) body: Option<Box<str>>,
-    /// In the path or the query.
-    pub(crate) elsewhere: Vec<Box<str>>,
+    /// Below the body's first level, on routes that take models from there.
+    pub(crate) below: Vec<Box<str>>,
+    /// Whether what an attempt's changes make of the body could be read to name another model, or none that is a text.
+    pub(crate) unclear: bool,
 }
 
 /// A custom host as somebody named it for this request.

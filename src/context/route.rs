@@ -7,6 +7,7 @@ use http::Method;
 pub struct Route<'a> {
     rest: Option<&'a str>,
     kind: Kind,
+    post: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +26,11 @@ impl<'a> Route<'a> {
     #[must_use]
     pub fn of(method: &Method, path: &'a str) -> Self {
         let Some(rest) = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')) else {
-            return Self { rest: None, kind: Kind::Passthrough };
+            return Self { rest: None, kind: Kind::Passthrough, post: false };
         };
         match rest.strip_prefix("/proxy").filter(|rest| rest.starts_with('/')) {
-            Some(rest) => Self { rest: Some(rest), kind: Kind::Proxy },
-            None => Self { rest: Some(rest), kind: kind(method, rest) },
+            Some(rest) => Self { rest: Some(rest), kind: Kind::Proxy, post: method == Method::POST },
+            None => Self { rest: Some(rest), kind: kind(method, rest), post: method == Method::POST },
         }
     }
 
@@ -52,11 +53,13 @@ impl<'a> Route<'a> {
         self.kind == Kind::Model
     }
 
-    /// Whether this is a question to a model whose body is JSON, never a form.
+    /// Whether this is a question to a model whose body is JSON, never a form; also where the path is a passthrough by
+    /// the deprecated name, or ends in a slash.
     #[must_use]
     pub fn asks_in_json(&self) -> bool {
-        let form = matches!(self.rest, Some("/images/edits" | "/audio/transcriptions" | "/audio/translations"));
-        self.asks_a_model() && !form
+        let rest = self.rest.unwrap_or_default().trim_end_matches('/');
+        let asks = self.asks_a_model() || (self.post && kind(&Method::POST, rest) == Kind::Model);
+        asks && !matches!(rest, "/images/edits" | "/audio/transcriptions" | "/audio/translations")
     }
 
     /// Whether a key that is expired or exhausted may still be used here, so that results which were paid for can be

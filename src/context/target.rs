@@ -271,7 +271,8 @@ impl TargetBuilder {
     ///
     /// A stored credential together with a host that the caller named: [`Kind::InvalidRequest`].
     pub fn build(self) -> Result<Target, Rejection> {
-        let stored = matches!(self.credential, Some((_, CredentialSource::Stored)));
+        let stored = matches!(self.credential, Some((_, CredentialSource::Stored)))
+            || self.headers.iter().any(|header| header.value.is_sensitive());
         if stored && matches!(self.origin, HostOrigin::Caller | HostOrigin::TrustedCaller) {
             return Err(Rejection::new(Kind::InvalidRequest)
                 .with_message("A stored credential can't be sent to the host in x-portkey-custom-host"));

@@ -111,6 +111,10 @@ impl Guard for InjectGuard {
         }
         let repeats = |value: &HeaderValue| consumed.is_some_and(|key| key.is_repeated_by(value.as_bytes()));
         for header in target.headers().iter().filter(|header| !repeats(&header.value)) {
+            if header.value.is_sensitive() && header.name.as_str().contains('-') {
+                // To some servers it is the same name.
+                headers.remove(header.name.as_str().replace('-', "_"));
+            }
             if header.replaces || !headers.contains_key(&header.name) {
                 headers.insert(&header.name, header.value.clone());
             }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::{
     HeaderValue, Request,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING},
 };
 use http_body::Body;
 
@@ -14,7 +14,7 @@ use super::{
     job::Job,
     look::{LookError, Named, Needs, look},
     named::Source,
-    places,
+    nested,
     read::{Goal, Read, too_large},
     rewrite::{cut, split},
     rules::{Rules, may_name_a_model},
@@ -42,6 +42,7 @@ struct Looked {
     model: Option<Box<str>>,
     /// Where the slug stands, up to the model behind it.
     cut: Option<Range<usize>>,
+    below: Vec<Box<str>>,
 }
 
 impl<B: Body<Data = Bytes>> Job<B> {
@@ -53,6 +54,8 @@ impl<B: Body<Data = Bytes>> Job<B> {
             Got::Whole(bytes) => {
                 // The length is ours now, and the framing with it.
                 self.head.headers.remove(TRANSFER_ENCODING);
+                // Trailers of a body that was read are gone.
+                self.head.headers.remove(TRAILER);
                 if !bytes.is_empty() || self.head.headers.contains_key(CONTENT_LENGTH) {
                     self.head.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
                 }
@@ -113,7 +116,7 @@ impl<B: Body<Data = Bytes>> Job<B> {
             Some(range) => cut(bytes, range),
             None => bytes,
         });
-        self.model = looked.model;
+        (self.model, self.below) = (looked.model, looked.below);
         self.caller.settle(looked.slug);
         Ok(())
     }
@@ -122,14 +125,22 @@ impl<B: Body<Data = Bytes>> Job<B> {
         let needs = Needs { decides, ..self.needs() };
         let named = look(body, &Rules::of(&self.head), needs)?;
         self.is_checked = needs.listed;
-        let Some(Named { text, cut }) = named else { return Ok(Looked::default()) };
+        let below = if needs.listed { self.below(body)? } else { Vec::new() };
+        let Some(Named { text, cut }) = named else { return Ok(Looked { below, ..Looked::default() }) };
         let of_slug = split(&text).filter(|_| self.caller.reads);
         let model = of_slug.and_then(|(_, model)| model).unwrap_or(&text);
         Ok(Looked {
             slug: of_slug.map(|(slug, _)| slug.into()),
             model: self.is_asked_for().then(|| model.into()),
             cut: cut.filter(|_| of_slug.is_some()),
+            below,
         })
+    }
+
+    /// The models below the first level, where a route may take them from there.
+    fn below(&self, body: &[u8]) -> Result<Vec<Box<str>>, LookError> {
+        let rules = Rules::of(&self.head);
+        if rules.in_json || rules.form().is_some() { Ok(Vec::new()) } else { nested::models(body) }
     }
 
     /// What is left to do once all entries are there.
@@ -140,6 +151,7 @@ impl<B: Body<Data = Bytes>> Job<B> {
                 Got::Whole(bytes) => {
                     let named = look(bytes, &Rules::of(&self.head), self.needs())?;
                     self.model = named.map(|named| named.text.into());
+                    self.below = self.below(bytes)?;
                 }
                 Got::Nothing if self.body.is_end_stream() => {}
                 // Such a body was read as a whole.
@@ -147,7 +159,6 @@ impl<B: Body<Data = Bytes>> Job<B> {
             }
         }
         let (source, named) = self.caller.named();
-        let elsewhere = if self.is_listed() { places::models(&self.head.uri) } else { Vec::new() };
         let body = match &self.got {
             Got::Nothing => "untouched",
             Got::Part(_) => "begun",
@@ -155,10 +166,10 @@ impl<B: Body<Data = Bytes>> Job<B> {
             Got::Whole(_) => "read",
         };
         tracing::debug!(target: "tower_portkey::decision", step = "model", source = source.map(Source::as_str), provider = named.as_ref().map(tracing::field::display), body);
-        let model = self.model.take();
+        let (model, below) = (self.model.take(), std::mem::take(&mut self.below));
         let config = self.config()?;
         config.named = named;
-        config.model = Model { body: model, elsewhere };
+        config.model = Model { body: model, below, unclear: false };
         config.stage = Stage::Named;
         Ok(())
     }

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use crate::json::is_alike;
+
 /// Why a form can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FormError {
@@ -24,12 +26,6 @@ pub(super) struct Form {
     pub(super) model: Option<Range<usize>>,
     /// Whether another field could be taken for it.
     pub(super) alike: bool,
-}
-
-/// Whether some reader could take what has this name for the model, or for models to choose from (OpenRouter: `models`).
-pub(super) fn is_alike(name: &str) -> bool {
-    let stem = name.split('[').next().unwrap_or_default().trim();
-    name != "model" && (stem.eq_ignore_ascii_case("model") || stem.eq_ignore_ascii_case("models"))
 }
 
 /// The boundary in a content type. `None` where it is no form, or has none or several.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     body::FullOr,
-    rejection::{Asked, Rejection, RenderRejection, refuse},
+    rejection::{Asked, Kind, Rejection, RenderRejection, refuse},
 };
 
 pin_project! {
@@ -41,7 +42,8 @@ pin_project! {
         Forwarded { #[pin] future: F, share: Option<Share> },
         Refused { response: Option<Response<Bytes>> },
         Asking { #[pin] answer: A, waiting: Option<Box<W>> },
-        Reading { waiting: Option<Box<W>> },
+        // The time runs from when the body is first waited for.
+        Reading { #[pin] deadline: Option<Sleep>, waiting: Option<Box<W>> },
     }
 }
 
@@ -71,7 +73,7 @@ where
         let waiting = Some(Box::new(Waiting { job, service, room, render }));
         let state = match step {
             Step::Ask(answer) => State::Asking { answer, waiting },
-            Step::Read | Step::Done => State::Reading { waiting },
+            Step::Read | Step::Done => State::Reading { deadline: None, waiting },
         };
         Self { state }
     }
@@ -91,7 +93,7 @@ where
     fn go_on(mut self: Box<Self>, came: Result<(), Rejection>) -> Next<S, E, R, ReqBody> {
         match came.and_then(|()| self.job.advance(&self.room)) {
             Ok(Step::Ask(answer)) => State::Asking { answer, waiting: Some(self) },
-            Ok(Step::Read) => State::Reading { waiting: Some(self) },
+            Ok(Step::Read) => State::Reading { deadline: None, waiting: Some(self) },
             Ok(Step::Done) => {
                 let Self { job, mut service, .. } = *self;
                 let (request, share) = job.into_request();
@@ -134,9 +136,21 @@ where
                     let came = waiting.job.answered(answer);
                     waiting.go_on(came)
                 }
-                Projected::Reading { waiting } => {
+                Projected::Reading { mut deadline, waiting } => {
                     let Some(reading) = waiting.as_mut() else { return Poll::Pending };
-                    let came = ready!(reading.job.poll_read(cx));
+                    let came = match reading.job.poll_read(cx) {
+                        Poll::Ready(came) => came,
+                        // Whoever sends slowly doesn't hold what is there for everybody.
+                        Poll::Pending => {
+                            let limit = reading.room.read_timeout;
+                            if deadline.is_none() {
+                                deadline.set(Some(sleep(limit)));
+                            }
+                            let Some(deadline) = deadline.as_pin_mut() else { return Poll::Pending };
+                            ready!(deadline.poll(cx));
+                            Err(too_slow())
+                        }
+                    };
                     let Some(waiting) = waiting.take() else { return Poll::Pending };
                     waiting.go_on(came)
                 }
@@ -144,6 +158,10 @@ where
             state.set(next);
         }
     }
+}
+
+fn too_slow() -> Rejection {
+    Rejection::new(Kind::Timeout).with_message("The body did not come in time")
 }
 
 impl<S, E, R, ReqBody> fmt::Debug for ModelFuture<S, E, R, ReqBody>

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -31,11 +31,13 @@ pub(super) struct Room<E> {
     pub(super) entries: Arc<E>,
     pub(super) limit: usize,
     pub(super) budget: Budget,
+    pub(super) read_timeout: Duration,
 }
 
 impl<E> Clone for Room<E> {
     fn clone(&self) -> Self {
-        Self { entries: Arc::clone(&self.entries), limit: self.limit, budget: self.budget.clone() }
+        let Self { entries, limit, budget, read_timeout } = self;
+        Self { entries: Arc::clone(entries), limit: *limit, budget: budget.clone(), read_timeout: *read_timeout }
     }
 }
 
@@ -52,6 +54,8 @@ pub(super) struct Job<B> {
     pub(super) got: Got,
     /// The model of the body, without its slug, where somebody below may ask.
     pub(super) model: Option<Box<str>>,
+    /// Models below the body's first level, for an entry's list of models.
+    pub(super) below: Vec<Box<str>>,
     /// Whether the body was looked at as an entry's list of models asks for.
     pub(super) is_checked: bool,
     pub(super) is_rewritten: bool,
@@ -95,6 +99,7 @@ impl<B: Body<Data = Bytes>> Job<B> {
             reader: None,
             got: Got::Nothing,
             model: None,
+            below: Vec::new(),
             is_checked: false,
             is_rewritten: false,
             share: None,

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tower_layer::Layer;
 
@@ -18,7 +18,9 @@ impl<E> ModelLayer<E> {
     #[must_use]
     pub fn new(entries: E) -> Self {
         let budget = Budget::new(256 * 1024 * 1024);
-        Self { room: Room { entries: Arc::new(entries), limit: 10 * 1024 * 1024, budget }, render: PortkeyJson }
+        let read_timeout = Duration::from_secs(120);
+        let room = Room { entries: Arc::new(entries), limit: 10 * 1024 * 1024, budget, read_timeout };
+        Self { room, render: PortkeyJson }
     }
 }
 
@@ -36,6 +38,14 @@ impl<E, R> ModelLayer<E, R> {
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
         self.room.budget = Budget::new(bytes);
+        self
+    }
+
+    /// How long a body that has to be read may take to come, from when it is first waited for; 120 s unless set. One that
+    /// takes longer is answered 408, so that slow senders don't hold the [budget](ModelLayer::budget). Needs tokio's timer.
+    #[must_use]
+    pub fn read_timeout(mut self, limit: Duration) -> Self {
+        self.room.read_timeout = limit;
         self
     }
 

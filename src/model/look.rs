@@ -12,12 +12,12 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    form::{self, FormError, is_alike},
+    form::{self, FormError},
     rewrite::{Spelling, front, split},
     rules::{Content, Rules},
 };
 use crate::{
-    json::{Members, Name, duplicate},
+    json::{Members, Name, duplicate, is_alike},
     rejection::{Kind, Rejection},
 };
 

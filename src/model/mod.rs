@@ -60,6 +60,7 @@ mod job;
 mod layer;
 mod look;
 mod named;
+mod nested;
 mod places;
 mod read;
 mod resolve;

@@ -7,35 +7,6 @@ use percent_encoding::percent_decode_str;
 
 use super::rewrite::{Spelling, front, split};
 
-/// After these segments of a path stands a model, on some provider's routes.
-const BEFORE_MODELS: [&str; 6] = ["models", "model", "deployments", "engines", "tunedModels", "run"];
-
-/// What may be asked of Google's models: `/models/{id}:{action}`. Everything else after a colon is part of the name.
-const ACTIONS: [&str; 22] = [
-    "generateContent",
-    "streamGenerateContent",
-    "bidiGenerateContent",
-    "batchGenerateContent",
-    "countTokens",
-    "computeTokens",
-    "embedContent",
-    "batchEmbedContents",
-    "asyncBatchEmbedContent",
-    "generateAnswer",
-    "generateMessage",
-    "countMessageTokens",
-    "generateText",
-    "countTextTokens",
-    "embedText",
-    "batchEmbedText",
-    "predict",
-    "rawPredict",
-    "streamRawPredict",
-    "serverStreamingPredict",
-    "predictLongRunning",
-    "fetchPredictOperation",
-];
-
 /// The `model` of a query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct InQuery {
@@ -76,37 +47,6 @@ pub(super) fn without(uri: &Uri, cut: &Range<usize>) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Every model that the path or the query names, or could be read to name: where readers may differ, all readings are
-/// there.
-pub(super) fn models(uri: &Uri) -> Vec<Box<str>> {
-    let mut found: Vec<Box<str>> = Vec::new();
-    let mut add = |model: &str| {
-        let model = model.strip_prefix("models/").unwrap_or(model);
-        if !model.is_empty() && found.iter().all(|known| **known != *model) {
-            found.push(model.into());
-        }
-    };
-    let mut before = false;
-    for segment in uri.path().split('/').filter(|segment| !segment.is_empty()).map(decoded) {
-        if before {
-            add(segment
-                .rsplit_once(':')
-                .filter(|(_, action)| ACTIONS.contains(action))
-                .map_or(&*segment, |(id, _)| id));
-        }
-        let name = segment.split(';').next().unwrap_or_default();
-        before = BEFORE_MODELS.iter().any(|known| known.eq_ignore_ascii_case(name));
-    }
-    let query = uri.query().unwrap_or_default();
-    for pair in query.split('&').chain(query.split(['&', ';'])) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if decoded(name).trim().eq_ignore_ascii_case("model") {
-            add(&decoded(value));
-        }
-    }
-    found
-}
-
 fn decoded(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
@@ -144,38 +84,10 @@ mod tests {
         assert_eq!(without(&uri, &(6..9)).expect("a URL").to_string(), "http://gateway.test:80/v1/x?model=b");
     }
 
-    #[test]
-    fn models_in_paths_and_queries() {
-        let none: &[&str] = &[];
-        for (target, expected) in [
-            ("/v1/chat/completions", none),
-            ("/v1/models", none),
-            ("/v1/models/", none),
-            ("/v1/models/gpt-4o", &["gpt-4o"]),
-            ("/v1/models/ft:gpt-4o:acme", &["ft:gpt-4o:acme"]),
-            ("/v1/v1beta/models/gemini-pro:streamGenerateContent?alt=sse", &["gemini-pro"]),
-            ("/v1/v1beta/models/gemini-pro%3AcountTokens", &["gemini-pro"]),
-            ("/v1/models/llama3:instruct", &["llama3:instruct"]),
-            ("/v1/models/a%2Fb", &["a/b"]),
-            ("/v1/models/models%2Fa", &["a"]),
-            ("/v1/deployments/d/chat/completions", &["d"]),
-            ("/v1/models;a=b/d;c", &["d;c"]),
-            ("/v1/projects/p/publishers/google/Models/g:predict", &["g"]),
-            ("/v1/model/anthropic.claude-3%3A0/invoke", &["anthropic.claude-3:0"]),
-            ("/v1/x?model=a&y=1&MODEL=b;model=c", &["a", "b;model=c", "b", "c"]),
-            ("/v1/models/a?model=a", &["a"]),
-            ("/v1/models/%ff", &["\u{fffd}"]),
-        ] {
-            let found = models(&target.parse().expect(target));
-            assert_eq!(found.iter().map(|model| &**model).collect::<Vec<_>>(), expected, "{target}");
-        }
-    }
-
     proptest! {
         #[test]
         fn any_query_is_answered(query in "([&=;/]|model|@|%40|%2[fF]|[a-c%])*") {
             if let Ok(uri) = format!("/v1/x?{query}").parse::<Uri>() {
-                let _ = models(&uri);
                 if let Ok(InQuery { cut: Some(cut), .. }) = in_query(uri.query().unwrap_or_default()) {
                     prop_assert!(without(&uri, &cut).is_some_and(|left| left.to_string().len() + cut.len() == uri.to_string().len()));
                 }

@@ -2,7 +2,7 @@
 
 use super::{bound::Bound, catalog::Row, layer::Settings, template};
 use crate::{
-    context::{Entry, HostOrigin, NamedHost, PortkeyHeaders, ProviderId, RequestConfig},
+    context::{Entry, HostOrigin, NamedHost, PortkeyHeaders, RequestConfig},
     header::PortkeyHeader,
     host::CustomHost,
     rejection::{Kind, Rejection},
@@ -25,11 +25,18 @@ pub(super) fn base(
 ) -> Result<Base, Rejection> {
     let by_header = config.asked.custom_host.is_some();
     match (config.named_host(), bound) {
-        (Some(named), Bound::Entry(entry)) => return with_entry(row, entry, named, by_header),
+        (Some(named), Bound::Entry(entry)) => {
+            let elsewhere = entry.custom_host().is_some() || settings.base_url(row).is_some();
+            return with_entry(row, entry, named, by_header, elsewhere);
+        }
         (Some(named), Bound::Config { object, saved: true }) if object.api_key.is_some() => {
             return match (by_header, judged(named)?) {
                 (false, host) => Ok(of_operator(host)),
-                (true, host) if row.is_own_host(&host) => Ok((Some(host), HostOrigin::Catalog)),
+                (true, host)
+                    if object.custom_host.is_none() && settings.base_url(row).is_none() && row.is_own_host(&host) =>
+                {
+                    Ok((Some(host), HostOrigin::Catalog))
+                }
                 (true, _) => Err(not_bound("x-portkey-custom-host")),
             };
         }
@@ -44,15 +51,22 @@ pub(super) fn base(
             return Ok(base);
         }
     }
-    Ok(match ProviderId::parse(row.id()).and_then(|id| settings.base_urls.get(&id)) {
+    Ok(match settings.base_url(row) {
         Some(url) => (Some(url.clone()), HostOrigin::Operator),
         None => (None, HostOrigin::Catalog),
     })
 }
 
-/// A host that was named for a request with an entry's credential.
-fn with_entry(row: &Row, entry: &Entry, named: &NamedHost, by_header: bool) -> Result<Base, Rejection> {
-    if let Some(host) = named.host.as_ref().filter(|host| row.is_own_host(host)) {
+/// A host that was named for a request with an entry's credential. The provider's own domain is not the credential's where
+/// the operator says that the provider is `elsewhere`.
+fn with_entry(
+    row: &Row,
+    entry: &Entry,
+    named: &NamedHost,
+    by_header: bool,
+    elsewhere: bool,
+) -> Result<Base, Rejection> {
+    if let Some(host) = named.host.as_ref().filter(|host| !elsewhere && row.is_own_host(host)) {
         return Ok((Some(host.clone()), HostOrigin::Catalog));
     }
     match entry.allowed_hosts().admit(&named.text) {

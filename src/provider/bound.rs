@@ -49,13 +49,9 @@ pub(super) fn bound(config: &RequestConfig) -> Result<(&'static Row, Bound<'_>),
     Ok((row, bound))
 }
 
-/// Refuses an entry that may not be used now, or not for the models that the request names (Portkey's order and texts).
+/// Refuses an entry that may not be used now (Portkey's texts).
 pub(super) fn may_use(entry: &Entry, config: &RequestConfig) -> Result<(), Rejection> {
-    let refused = |kind, message| {
-        let provider = HeaderValue::from_static(entry.provider().as_str());
-        let refused = Rejection::new(kind).with_message(message).with_header(PROVIDER, provider);
-        Err(refused.with_header(LAST_USED_OPTION_INDEX, config.path_value()))
-    };
+    let refused = |kind, message| Err(refused(entry, config, kind, message));
     if entry.may_lapse() {
         match entry.status(SystemTime::now()) {
             Status::Active => {}
@@ -69,14 +65,40 @@ pub(super) fn may_use(entry: &Entry, config: &RequestConfig) -> Result<(), Rejec
             }
         }
     }
-    if entry.models().is_some() {
-        let mut models = config.model.body.iter().chain(&config.model.elsewhere);
-        if let Some(model) = models.find(|model| !entry.allows_model(model)) {
+    Ok(())
+}
+
+/// Refuses models that are not on the entry's list, wherever the request names them: in its body as it goes out, in the
+/// caller's path and query, and in the provider's as they were made of it.
+pub(super) fn may_ask(
+    entry: &Entry,
+    config: &RequestConfig,
+    elsewhere: impl FnOnce() -> Vec<Box<str>>,
+) -> Result<(), Rejection> {
+    if entry.models().is_none() {
+        return Ok(());
+    }
+    if config.model.unclear {
+        let message =
+            "The config must not set what could be taken for the model, because the entry is limited to some models";
+        return Err(refused(entry, config, Kind::InvalidRequest, message.to_owned()));
+    }
+    let elsewhere = elsewhere();
+    let mut models = config.model.body.iter().chain(&config.model.below).chain(&elsewhere);
+    match models.find(|model| !entry.allows_model(model)) {
+        None => Ok(()),
+        Some(model) => {
             let shown: String = model.chars().take(128).collect();
-            return refused(Kind::ModelNotAllowed, format!("Model {shown} is not allowed for this integration"));
+            let message = format!("Model {shown} is not allowed for this integration");
+            Err(refused(entry, config, Kind::ModelNotAllowed, message))
         }
     }
-    Ok(())
+}
+
+fn refused(entry: &Entry, config: &RequestConfig, kind: Kind, message: String) -> Rejection {
+    let provider = HeaderValue::from_static(entry.provider().as_str());
+    let refused = Rejection::new(kind).with_message(message).with_header(PROVIDER, provider);
+    refused.with_header(LAST_USED_OPTION_INDEX, config.path_value())
 }
 
 /// The first two characters, eight stars, the last three.

@@ -3,7 +3,10 @@ use std::{collections::HashMap, future::Ready, sync::Arc};
 use http::{Uri, request::Parts};
 use tower_layer::Layer;
 
-use super::{catalog, resolve::resolve};
+use super::{
+    catalog::{self, Row},
+    resolve::resolve,
+};
 use crate::{
     context::{CredentialSource, Entry, ProviderId, RequestConfig, Target},
     guard::{Decision, Guard, GuardLayer, GuardService},
@@ -31,6 +34,13 @@ pub struct ResolveGuard {
 pub(super) struct Settings {
     pub(super) trusted_hosts: TrustedHosts,
     pub(super) base_urls: HashMap<ProviderId, CustomHost>,
+}
+
+impl Settings {
+    /// The operator's own base URL for the provider of a row.
+    pub(super) fn base_url(&self, row: &Row) -> Option<&CustomHost> {
+        ProviderId::parse(row.id()).and_then(|id| self.base_urls.get(&id))
+    }
 }
 
 impl ResolveLayer {

@@ -8,12 +8,16 @@ use http::{
 
 use super::{
     base::base,
-    bound::{Bound, bound, may_use},
+    bound::{Bound, bound, may_ask, may_use},
     catalog::{self, Plan},
     layer::Settings,
 };
 use crate::{
-    context::{Credential, PortkeyHeaders, ProviderHeader, ProviderId, RequestConfig, Route, Stage, Target},
+    context::{
+        Credential, HostOrigin, PortkeyHeaders, ProviderHeader, ProviderId, RequestConfig, Route, Stage, Target,
+        models_in,
+    },
+    host::CustomHost,
     rejection::{Kind, Rejection},
 };
 
@@ -39,6 +43,9 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     let caller = caller(head, &route)?;
     let field = |name| bound.field(row, portkey, name);
     let plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
+    if let Bound::Entry(entry) = &bound {
+        may_ask(entry, config, || elsewhere(head, &plan, base.as_ref().filter(|_| origin == HostOrigin::Operator)))?;
+    }
     let credential = bound.credential(head, row, &plan.placement)?;
     let uri = uri(&plan)?;
     let leaving = credential.as_ref().map(|(credential, _)| credential);
@@ -65,6 +72,16 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         target = target.credential(credential, source, plan.placement);
     }
     Ok((uri, target.build()?))
+}
+
+/// The models that the caller's path and query name, and those of the provider's. What stands in a base of the operator's
+/// own was not for the caller to say.
+fn elsewhere(head: &Parts, plan: &Plan, own: Option<&CustomHost>) -> Vec<Box<str>> {
+    let mut found = models_in(head.uri.path(), head.uri.query());
+    let own = own.map(|base| models_in(base.path(), base.query())).unwrap_or_default();
+    let sent = models_in(plan.path_and_query.path(), plan.path_and_query.query());
+    found.extend(sent.into_iter().filter(|model| !own.contains(model)));
+    found
 }
 
 fn uri(plan: &Plan) -> Result<Uri, Rejection> {

@@ -190,8 +190,7 @@ proptest! {
                 let (owner, own_host) = sent[0].1;
                 prop_assert_eq!(*owner, place);
                 let at_home = host == own_host && target.origin() == HostOrigin::Operator;
-                let by_name = host == "api.openai.com" && target.provider().as_str() == "openai";
-                prop_assert!(at_home || by_name, "{}", host);
+                prop_assert!(at_home, "{}", host);
             }
             Some(CredentialSource::Caller) => prop_assert!(callers && sent.is_empty() && !host.ends_with("o1.example") && !host.ends_with("o2.example")),
             None => prop_assert!(!callers && sent.is_empty()),
@@ -252,13 +251,26 @@ fn a_stored_credential_goes_to_its_providers_hosts_and_to_those_that_are_allowed
     }
 }
 
+/// A private host's credential is not the public provider's.
+#[test]
+fn an_entry_with_a_host_of_its_own_stays_there() {
+    let layer = prod(|entry| entry.with_custom_host("https://llm.example/v1").expect("a URL"));
+    let lines = [("x-portkey-api-key", KEY), ("x-portkey-provider", "@prod")];
+    let answer = send(&layer, request_with(&Method::POST, CHAT, &lines, "{}"));
+    assert_eq!(answer.leaf().target().authority(), "llm.example");
+    let lines = [&lines[..], &[("x-portkey-custom-host", "https://api.openai.com/v1")]].concat();
+    let answer = send(&layer, request_with(&Method::POST, CHAT, &lines, "{}"));
+    assert_eq!((answer.status(), answer.seen.is_none()), (400, true));
+}
+
 #[test]
 fn a_saved_configs_credential_stays_with_the_configs_host() {
     let layer = prod(|entry| entry);
     for (config, custom_host, host) in [
         ("pc-own", None, Some("own.example")),
         ("pc-own", Some("https://evil.example"), None),
-        ("pc-own", Some("https://api.openai.com/v1"), Some("api.openai.com")),
+        ("pc-own", Some("https://api.openai.com/v1"), None),
+        ("pc-key", Some("https://eu.api.openai.com/v1"), Some("eu.api.openai.com")),
         ("pc-key", None, Some("api.openai.com")),
         ("pc-key", Some("https://evil.example"), None),
         ("pc-key", Some("http://127.0.0.1:9000"), None),
@@ -400,6 +412,19 @@ fn a_list_of_models_holds_however_a_model_is_named() {
         ("/v1/own/route", vec![prod, ("content-type", "text/plain")], r#"{"model":"o3"}"#, 412),
         ("/v1/models/o3:generate", vec![prod], "", 412),
         ("/v1/own/route?model=o3", vec![prod], "", 412),
+        ("/v1/messages/batches", vec![prod], r#"{"requests":[{"params":{"model":"o3"}}]}"#, 412),
+        ("/v1/realtime/client_secrets", vec![prod], r#"{"session":{"model":"o3","metadata":{"model":"x"}}}"#, 412),
+        (
+            "/v1/messages/batches",
+            vec![prod],
+            r#"{"requests":[{"params":{"model":"gpt-4o"}}],"metadata":{"model":"o3"}}"#,
+            200,
+        ),
+        (CHAT, vec![prod], r#"{"model":"gpt-4o","tools":[{"examples":[{"model":"o3"}]}]}"#, 200),
+        ("/v1/own", vec![prod, ("x-portkey-custom-host", "https://api.openai.com/v1?model=o3")], "", 412),
+        ("/v1/own", vec![prod, ("x-portkey-custom-host", "https://api.openai.com/v1/models/o3")], "", 412),
+        ("/v1/o3", vec![prod, ("x-portkey-custom-host", "https://api.openai.com/v1/models")], "", 412),
+        ("/v1/gpt-4o", vec![prod, ("x-portkey-custom-host", "https://api.openai.com/v1/models")], "", 200),
         (
             CHAT,
             vec![("x-portkey-config", r#"{"provider":"@prod","override_params":{"model":"o3"}}"#)],

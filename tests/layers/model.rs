@@ -659,7 +659,10 @@ fn what_is_held_comes_back_when_the_caller_leaves() {
     let service = (ExtractLayer::new(), ConfigLayer::new(), layer.clone()).layer(leaf);
     for _ in 0..3 {
         let mut answer = Box::pin(service.clone().oneshot(chat(&[], "").map(|_| Stuck(false))));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let time_runs = runtime.enter();
         assert!(answer.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
+        drop(time_runs);
         assert_eq!(sent(&layer, chat(&[], r#"{"model":"@a/m"}"#)).status(), 503);
     }
     assert_eq!(sent(&layer, chat(&[], r#"{"model":"@a/m"}"#)).status(), 200);
@@ -685,4 +688,41 @@ fn the_hint_is_asked_first() {
 
     let answer = sent(&layer().limit(10), chat(&[(PROVIDER, "@limited")], "").map(|_| Unread));
     assert_eq!(answer.status(), 413);
+}
+
+/// Whoever sends slowly does not hold what there is for everybody.
+#[test]
+fn a_body_that_does_not_come_gives_its_budget_back() {
+    struct Stalls(bool);
+
+    impl http_body::Body for Stalls {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+            match std::mem::replace(&mut self.0, true) {
+                false => std::task::Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from("{\"a\":1,"))))),
+                true => std::task::Poll::Pending,
+            }
+        }
+    }
+
+    let config = r#"{"provider":"openai","api_key":"k","override_params":{"b":1}}"#;
+    let lines = [("x-portkey-config", config), ("content-type", "application/json")];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async {
+        let leaf = tower::service_fn(async |_: Request<FullOr<Stalls>>| {
+            Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+        });
+        let layer = ModelLayer::new(EntrySet::new()).budget(8).read_timeout(std::time::Duration::from_secs(5));
+        let service = tower::Layer::layer(&(ExtractLayer::new(), ConfigLayer::new(), layer), leaf);
+        for _ in 0..3 {
+            let request = request_with(&Method::POST, CHAT, &lines, "").map(|_| Stalls(false));
+            let answer = tower::ServiceExt::oneshot(service.clone(), request).await.expect("an answer");
+            assert_eq!(answer.status(), 408);
+        }
+    });
 }

@@ -171,7 +171,7 @@ fn named(root: ConfigObject) -> RequestConfig {
         reads_params: true,
         saved: true,
     };
-    let model = Model { body: Some("m".into()), elsewhere: Vec::new() };
+    let model = Model { body: Some("m".into()), ..Model::default() };
     RequestConfig { tree: Some(Arc::new(tree)), stage: Stage::Named, model, ..RequestConfig::default() }
 }
 
