@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     body::FullOr,
+    context::{ProviderRef, RequestConfig, Stage},
     rejection::{Asked, RenderRejection, refuse},
 };
 
@@ -42,7 +43,10 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        if self.room.entries.is_empty() && has_nothing_to_find(&mut request) {
+            return ModelFuture::forwarded(self.inner.call(request.map(FullOr::inner)), None);
+        }
         let (head, body) = request.into_parts();
         let mut job = Job::new(head, body);
         match job.advance(&self.room) {
@@ -62,6 +66,23 @@ where
             }
         }
     }
+}
+
+/// Whether neither config nor headers ask for anything that is found here, where there are no entries. Notes that it was
+/// looked for.
+fn has_nothing_to_find<B>(request: &mut Request<B>) -> bool {
+    let Some(config) = request.extensions_mut().get_mut::<RequestConfig>() else { return false };
+    if config.tree.is_some() || matches!(config.named, Some(ProviderRef::Slug(_))) {
+        return false;
+    }
+    config.stage = Stage::Named;
+    tracing::debug!(
+        target: "tower_portkey::decision",
+        step = "model",
+        provider = config.named.as_ref().map(tracing::field::display),
+        body = "untouched",
+    );
+    true
 }
 
 impl<S: Clone, E, R: Clone> Clone for Model<S, E, R> {
