@@ -34,6 +34,7 @@
 //! | [`ExtractLayer`] | reads `x-portkey-*`; refuses duplicates, look-alikes, ambiguous paths | [`PortkeyHeaders`](context::PortkeyHeaders) |
 //! | [`PortkeyAuthLayer`] | finds the caller's credential, has it validated, takes it off | [`Principal`](context::Principal) |
 //! | [`RequireScopeLayer`] | asks for the scope of the route | |
+//! | [`LimitGateLayer`], [`LimitLayer`] | holds callers to their limits, and below [`StrategyLayer`] provider entries to theirs | |
 //! | [`ConfigLayer`] | validates provider, custom host, config object; finds saved configs | [`RequestConfig`](context::RequestConfig) |
 //! | [`ModelLayer`] | looks up the provider entries that a request names; reads its body where it has to | |
 //! | [`StrategyLayer`] | picks a target of the config, changes the body, tries again, goes on to the next | |
@@ -81,6 +82,7 @@ pub mod header;
 pub mod host;
 pub mod inject;
 mod json;
+pub mod limit;
 pub mod model;
 pub mod provider;
 pub mod rejection;
@@ -100,9 +102,12 @@ pub use fetch::JwksClient;
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
 pub use forward::Forward;
 pub use inject::InjectLayer;
+pub use limit::{LimitGateLayer, LimitLayer};
 pub use model::ModelLayer;
 pub use provider::ResolveLayer;
 pub use rescue::RescueLayer;
 pub use secret::Secret;
-pub use stack::{Anonymous, Authenticated, Portkey, PortkeyLayer, PortkeyLayerBuilder, Routed, Unset};
+pub use stack::{
+    Anonymous, Attempt, Authenticated, Limited, Portkey, PortkeyLayer, PortkeyLayerBuilder, Routed, Unset,
+};
 pub use strategy::StrategyLayer;

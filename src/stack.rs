@@ -5,13 +5,14 @@ use std::fmt;
 use tower_layer::{Identity, Layer, Stack};
 
 use crate::{
-    ConfigLayer, ExtractLayer, InjectLayer, ModelLayer, PortkeyAuthLayer, RequireScopeLayer, RescueLayer, ResolveLayer,
-    StrategyLayer,
+    ConfigLayer, ExtractLayer, InjectLayer, LimitGateLayer, LimitLayer, ModelLayer, PortkeyAuthLayer,
+    RequireScopeLayer, RescueLayer, ResolveLayer, StrategyLayer,
     config::{Config, NoConfigs},
     context::ProviderId,
     extract::Extract,
     host::{CustomHost, TrustedHosts},
     inject::{Forwarded, Inject},
+    limit::{ByBody, Limit, LimitGate, NoCounter, PriceTable},
     model::{Model, NoEntries},
     provider::Resolve,
     rejection::PortkeyJson,
@@ -25,7 +26,8 @@ pub type Authenticated<V> = Stack<RequireScopeLayer, PortkeyAuthLayer<V>>;
 /// Who may come in: everybody. Callers bring the provider's credential themselves; there is none to protect.
 pub type Anonymous = Identity;
 
-/// Every layer of the path in its order: rescue, extract, auth, scope, config, model, strategy, rescue, resolve, inject.
+/// Every layer of the path in its order: rescue, extract, auth, scope, limit gate, config, model, limits of callers,
+/// strategy, limits of entries, rescue, resolve, inject.
 /// The second rescue makes answers of failures, which a strategy may answer with the next target.
 ///
 /// ```
@@ -54,24 +56,33 @@ pub type Anonymous = Identity;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct PortkeyLayer<A, C = NoConfigs, E = NoEntries> {
+pub struct PortkeyLayer<A, C = NoConfigs, E = NoEntries, K = NoCounter> {
     rescue: RescueLayer,
     extract: ExtractLayer,
     auth: A,
+    gate: LimitGateLayer<K>,
     config: ConfigLayer<C>,
     model: ModelLayer<E>,
+    callers: LimitLayer<K, ByBody>,
     strategy: StrategyLayer,
+    entries: LimitLayer<K, ByBody>,
     resolve: ResolveLayer,
     inject: InjectLayer,
 }
 
 /// What stands between authentication and the leaf.
-pub type Routed<S, C = NoConfigs, E = NoEntries> =
-    Config<Model<Strategy<Rescue<Resolve<Inject<S>>, PortkeyJson>, PortkeyJson>, E, PortkeyJson>, C>;
+pub type Routed<S, C = NoConfigs, E = NoEntries, K = NoCounter> =
+    LimitGate<Config<Model<Limited<Strategy<Attempt<S, K>, PortkeyJson>, K>, E, PortkeyJson>, C>, K>;
+
+/// What each attempt passes.
+pub type Attempt<S, K = NoCounter> = Limited<Rescue<Resolve<Inject<S>>, PortkeyJson>, K>;
+
+/// A service whose requests are counted.
+pub type Limited<S, K> = Limit<S, K, ByBody, PortkeyJson>;
 
 /// A service behind [`PortkeyLayer`].
-pub type Portkey<S, A, C = NoConfigs, E = NoEntries> =
-    Rescue<Extract<<A as Layer<Routed<S, C, E>>>::Service>, PortkeyJson>;
+pub type Portkey<S, A, C = NoConfigs, E = NoEntries, K = NoCounter> =
+    Rescue<Extract<<A as Layer<Routed<S, C, E, K>>>::Service>, PortkeyJson>;
 
 impl PortkeyLayer<Anonymous> {
     /// Begins with who may come in.
@@ -84,26 +95,30 @@ impl PortkeyLayer<Anonymous> {
             body_limit: None,
             configs: NoConfigs,
             entries: NoEntries,
+            counter: NoCounter,
+            prices: PriceTable::default(),
         }
     }
 }
 
-impl<S, A, C, E> Layer<S> for PortkeyLayer<A, C, E>
+impl<S, A, C, E, K> Layer<S> for PortkeyLayer<A, C, E, K>
 where
-    A: Layer<Routed<S, C, E>>,
+    A: Layer<Routed<S, C, E, K>>,
     C: Clone,
     E: Clone,
+    K: Clone,
 {
-    type Service = Portkey<S, A, C, E>;
+    type Service = Portkey<S, A, C, E, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let attempt = self.rescue.layer(self.resolve.layer(self.inject.layer(inner)));
-        let routed = self.config.layer(self.model.layer(self.strategy.layer(attempt)));
-        self.rescue.layer(self.extract.layer(self.auth.layer(routed)))
+        let chosen = self.callers.layer(self.strategy.layer(self.entries.layer(attempt)));
+        let routed = self.config.layer(self.model.layer(chosen));
+        self.rescue.layer(self.extract.layer(self.auth.layer(self.gate.layer(routed))))
     }
 }
 
-impl<A, C, E> fmt::Debug for PortkeyLayer<A, C, E> {
+impl<A, C, E, K> fmt::Debug for PortkeyLayer<A, C, E, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PortkeyLayer").field("auth", &std::any::type_name::<A>()).finish_non_exhaustive()
     }
@@ -116,7 +131,7 @@ pub struct Unset(());
 /// Collects the settings of a [`PortkeyLayer`].
 #[derive(Clone)]
 #[must_use]
-pub struct PortkeyLayerBuilder<A, C = NoConfigs, E = NoEntries> {
+pub struct PortkeyLayerBuilder<A, C = NoConfigs, E = NoEntries, K = NoCounter> {
     auth: A,
     trusted_hosts: TrustedHosts,
     base_urls: Vec<(ProviderId, CustomHost)>,
@@ -124,37 +139,62 @@ pub struct PortkeyLayerBuilder<A, C = NoConfigs, E = NoEntries> {
     body_limit: Option<usize>,
     configs: C,
     entries: E,
+    counter: K,
+    prices: PriceTable,
 }
 
-impl<C, E> PortkeyLayerBuilder<Unset, C, E> {
+impl<C, E, K> PortkeyLayerBuilder<Unset, C, E, K> {
     /// Lets in whom this layer knows, on routes whose scope they have.
-    pub fn auth<V>(self, auth: PortkeyAuthLayer<V>) -> PortkeyLayerBuilder<Authenticated<V>, C, E> {
+    pub fn auth<V>(self, auth: PortkeyAuthLayer<V>) -> PortkeyLayerBuilder<Authenticated<V>, C, E, K> {
         self.with(Stack::new(RequireScopeLayer::by_route(), auth))
     }
 
     /// Lets everybody in: no gateway credential is asked for, and `authorization` is the provider's. For addresses that
     /// only trusted callers reach. Saved configs and provider entries are nobody's then.
-    pub fn anonymous(self) -> PortkeyLayerBuilder<Anonymous, C, E> {
+    pub fn anonymous(self) -> PortkeyLayerBuilder<Anonymous, C, E, K> {
         self.with(Identity::new())
     }
 
-    fn with<A>(self, auth: A) -> PortkeyLayerBuilder<A, C, E> {
-        let Self { auth: Unset(()), trusted_hosts, base_urls, forwarded, body_limit, configs, entries } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries }
+    fn with<A>(self, auth: A) -> PortkeyLayerBuilder<A, C, E, K> {
+        let Self {
+            auth: Unset(()),
+            trusted_hosts,
+            base_urls,
+            forwarded,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            prices,
+        } = self;
+        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries, counter, prices }
     }
 }
 
-impl<A, C, E> PortkeyLayerBuilder<A, C, E> {
+impl<A, C, E, K> PortkeyLayerBuilder<A, C, E, K> {
     /// Where saved configs are found ([`ResolveConfig`](crate::config::ResolveConfig)); nowhere unless set.
-    pub fn configs<C2>(self, configs: C2) -> PortkeyLayerBuilder<A, C2, E> {
-        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, entries, .. } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries }
+    pub fn configs<C2>(self, configs: C2) -> PortkeyLayerBuilder<A, C2, E, K> {
+        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, entries, counter, prices, .. } = self;
+        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries, counter, prices }
     }
 
     /// Where provider entries are found ([`ResolveProvider`](crate::model::ResolveProvider)); nowhere unless set.
-    pub fn entries<E2>(self, entries: E2) -> PortkeyLayerBuilder<A, C, E2> {
-        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, .. } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries }
+    pub fn entries<E2>(self, entries: E2) -> PortkeyLayerBuilder<A, C, E2, K> {
+        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, counter, prices, .. } = self;
+        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries, counter, prices }
+    }
+
+    /// Who counts what callers and entries use ([`Counter`](crate::limit::Counter)). Nobody unless set: then whoever has
+    /// limits is refused.
+    pub fn limits<K2>(self, counter: K2) -> PortkeyLayerBuilder<A, C, E, K2> {
+        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries, prices, .. } = self;
+        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries, counter, prices }
+    }
+
+    /// What tokens cost, for budgets in USD; nothing unless set.
+    pub fn prices(mut self, prices: PriceTable) -> Self {
+        self.prices = prices;
+        self
     }
 
     /// Private and loopback hosts that callers may name as custom host; none unless set.
@@ -183,24 +223,26 @@ impl<A, C, E> PortkeyLayerBuilder<A, C, E> {
     }
 }
 
-impl<V, C, E> PortkeyLayerBuilder<Authenticated<V>, C, E> {
+impl<V, C, E, K: Clone> PortkeyLayerBuilder<Authenticated<V>, C, E, K> {
     /// The layer.
     #[must_use]
-    pub fn build(self) -> PortkeyLayer<Authenticated<V>, C, E> {
+    pub fn build(self) -> PortkeyLayer<Authenticated<V>, C, E, K> {
         self.finish()
     }
 }
 
-impl<C, E> PortkeyLayerBuilder<Anonymous, C, E> {
+impl<C, E, K: Clone> PortkeyLayerBuilder<Anonymous, C, E, K> {
     /// The layer.
     #[must_use]
-    pub fn build(self) -> PortkeyLayer<Anonymous, C, E> {
+    pub fn build(self) -> PortkeyLayer<Anonymous, C, E, K> {
         self.finish()
     }
 }
 
-impl<A, C, E> PortkeyLayerBuilder<A, C, E> {
-    fn finish(self) -> PortkeyLayer<A, C, E> {
+impl<A, C, E, K: Clone> PortkeyLayerBuilder<A, C, E, K> {
+    fn finish(self) -> PortkeyLayer<A, C, E, K> {
+        // Where callers are authenticated, no request comes here without a principal.
+        let callers = LimitLayer::callers(self.counter.clone()).allow_anonymous();
         let resolve = ResolveLayer::new().trusted_hosts(self.trusted_hosts.clone());
         let resolve = self.base_urls.into_iter().fold(resolve, |layer, (provider, url)| layer.base_url(provider, url));
         let model = ModelLayer::new(self.entries);
@@ -208,19 +250,22 @@ impl<A, C, E> PortkeyLayerBuilder<A, C, E> {
             rescue: RescueLayer::new(),
             extract: ExtractLayer::new(),
             auth: self.auth,
+            gate: LimitGateLayer::with_anonymous(self.counter.clone()),
             config: ConfigLayer::new().trusted_hosts(self.trusted_hosts).configs(self.configs),
             model: match self.body_limit {
                 Some(bytes) => model.limit(bytes),
                 None => model,
             },
+            callers: callers.read_bodies().prices(self.prices.clone()),
             strategy: StrategyLayer::new(),
+            entries: LimitLayer::entries(self.counter).read_bodies().prices(self.prices),
             resolve,
             inject: InjectLayer::with_headers(self.forwarded),
         }
     }
 }
 
-impl<A, C, E> fmt::Debug for PortkeyLayerBuilder<A, C, E> {
+impl<A, C, E, K> fmt::Debug for PortkeyLayerBuilder<A, C, E, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PortkeyLayerBuilder").field("trusted_hosts", &self.trusted_hosts).finish_non_exhaustive()
     }

@@ -17,7 +17,7 @@ const LEVELS: [&[&str]; 7] = [
     &["rejection"],
     &["context"],
     &["guard"],
-    &["extract", "auth", "config", "model", "strategy", "provider", "inject", "rescue", "forward"],
+    &["extract", "auth", "config", "limit", "model", "strategy", "provider", "inject", "rescue", "forward"],
     &["stack", "ext", "extractors", "fetch"],
     &["lib"],
 ];

@@ -1,11 +1,15 @@
 //! A provider entry: a stored credential, with everything that is bound to it.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::SystemTime,
+};
 
 use http::{HeaderName, HeaderValue};
 
 use crate::{
-    context::{Credential, ProviderId, Status},
+    context::{Credential, Holder, Owner, ProviderId, RateLimit, Rules, Status, UsageLimit},
     header::{self, PortkeyHeader},
     host::{AllowedHosts, CustomHost, HostError},
     secret::Secret,
@@ -39,6 +43,11 @@ struct Facts {
     headers: Vec<(HeaderName, HeaderValue)>,
     expires_at: Option<SystemTime>,
     status: Status,
+    usage_limits: Vec<UsageLimit>,
+    rate_limits: Vec<RateLimit>,
+    counter_key: Option<Box<str>>,
+    /// Both limits as counters see them, made when somebody asks.
+    rules: OnceLock<Rules>,
 }
 
 impl Entry {
@@ -67,6 +76,10 @@ impl Entry {
             headers: Vec::new(),
             expires_at: None,
             status: Status::Active,
+            usage_limits: Vec::new(),
+            rate_limits: Vec::new(),
+            counter_key: None,
+            rules: OnceLock::new(),
         })))
     }
 
@@ -145,6 +158,19 @@ impl Entry {
         self.change(|facts| facts.status = status)
     }
 
+    /// Sets what all callers together may use up by this entry, and how fast.
+    #[must_use]
+    pub fn with_limits(self, usage: Vec<UsageLimit>, rate: Vec<RateLimit>) -> Self {
+        self.change(|facts| (facts.usage_limits, facts.rate_limits) = (usage, rate))
+    }
+
+    /// Sets the name by which the limits are counted; the slug unless set. Entries of one slug that belong to different
+    /// organisations need names that differ.
+    #[must_use]
+    pub fn with_counter_key(self, key: impl Into<Box<str>>) -> Self {
+        self.change(|facts| facts.counter_key = Some(key.into()))
+    }
+
     /// The slug.
     #[must_use]
     pub fn slug(&self) -> &str {
@@ -190,6 +216,17 @@ impl Entry {
         }
     }
 
+    /// The limits as counters see them: budgets before rates.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        self.0.rules.get_or_init(|| {
+            let facts = &*self.0;
+            let key = facts.counter_key.as_deref().unwrap_or(&facts.slug);
+            let own = Holder::new(Owner::Entry, [self.provider().as_str(), &facts.slug], key);
+            own.budgets(&facts.usage_limits).chain(own.rates(&facts.rate_limits)).collect()
+        })
+    }
+
     /// Whether the entry could be anything but active now or later.
     pub(crate) fn may_lapse(&self) -> bool {
         self.0.expires_at.is_some() || self.0.status != Status::Active
@@ -208,7 +245,9 @@ impl Entry {
     }
 
     fn change(mut self, change: impl FnOnce(&mut Facts)) -> Self {
-        change(Arc::make_mut(&mut self.0));
+        let facts = Arc::make_mut(&mut self.0);
+        change(facts);
+        facts.rules = OnceLock::new();
         self
     }
 }

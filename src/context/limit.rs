@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Resource {
@@ -15,6 +15,18 @@ pub enum Resource {
     Tokens,
     /// Requests.
     Requests,
+}
+
+impl Resource {
+    /// Its name in Portkey's records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cost => "cost",
+            Self::Tokens => "tokens",
+            Self::Requests => "requests",
+        }
+    }
 }
 
 /// When a [`UsageLimit`] begins anew.
@@ -47,11 +59,11 @@ pub struct UsageLimit {
     credit: Option<f64>,
     alert: Option<f64>,
     period: Option<Period>,
-    exhausted: bool,
+    state: State,
 }
 
 impl UsageLimit {
-    /// Reads `usage_limits`: an array of objects, or one object. Entries put away (`expired`, `archived`) are left out.
+    /// Reads `usage_limits`: an array of objects, or one object. Entries put away (`archived`) are left out.
     ///
     /// # Errors
     ///
@@ -59,7 +71,7 @@ impl UsageLimit {
     /// limit wrong must not read "no limit".
     pub fn from_json(json: &str) -> Result<Vec<Self>, LimitError> {
         let tables: Vec<UsageTable<'_>> = one_or_many(json)?;
-        let live = tables.into_iter().filter(|table| !matches!(table.status, State::Expired | State::Archived));
+        let live = tables.into_iter().filter(|table| table.status != State::Archived);
         live.map(Self::new).collect()
     }
 
@@ -81,7 +93,7 @@ impl UsageLimit {
             credit: table.credit_limit,
             alert: table.alert_threshold,
             period,
-            exhausted: table.status == State::Exhausted,
+            state: table.status,
         })
     }
 
@@ -118,7 +130,13 @@ impl UsageLimit {
     /// Whether the issuer says that it is used up already, or left nothing to use.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        self.exhausted || self.credit == Some(0.0)
+        self.state == State::Exhausted || self.credit == Some(0.0)
+    }
+
+    /// Whether the issuer says that its time is over.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.state == State::Expired
     }
 }
 
@@ -144,6 +162,18 @@ pub enum RateUnit {
 }
 
 impl RateUnit {
+    /// Its name in Portkey's records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Second => "rps",
+            Self::Minute => "rpm",
+            Self::Hour => "rph",
+            Self::Day => "rpd",
+            Self::Week => "rpw",
+        }
+    }
+
     /// Its length.
     #[must_use]
     pub const fn duration(self) -> Duration {
@@ -256,7 +286,7 @@ enum Reset {
     Monthly,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
     #[default]
@@ -298,7 +328,7 @@ mod tests {
         for (json, live, exhausted) in [
             (r#"[{"credit_limit":5,"status":"exhausted"}]"#, 1, true),
             (r#"[{"credit_limit":0}]"#, 1, true),
-            (r#"[{"credit_limit":5,"status":"archived"},{"credit_limit":5,"status":"expired"}]"#, 0, false),
+            (r#"[{"credit_limit":5,"status":"archived"},{"credit_limit":5,"status":"expired"}]"#, 1, false),
             ("[]", 0, false),
         ] {
             let limits = UsageLimit::from_json(json).expect("limits");

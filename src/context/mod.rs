@@ -3,7 +3,7 @@
 //! | fact | written by | read by |
 //! | --- | --- | --- |
 //! | [`PortkeyHeaders`] (with [`TraceId`] and [`Metadata`]) | `ExtractLayer` | every layer below, handlers |
-//! | [`Principal`] | `PortkeyAuthLayer` | `RequireScopeLayer`, `ConfigLayer`, handlers |
+//! | [`Principal`] | `PortkeyAuthLayer` | `RequireScopeLayer`, `LimitLayer`, `ConfigLayer`, handlers |
 //! | [`RequestConfig`] | `ConfigLayer`; `ModelLayer` and `StrategyLayer` complete it | `ResolveLayer`, `Forward` |
 //! | [`Target`] | `ResolveLayer` | `InjectLayer`, `Forward` |
 //!
@@ -31,6 +31,7 @@ mod places;
 mod principal;
 mod provider;
 mod route;
+mod rule;
 mod strategy;
 mod target;
 mod trace;
@@ -47,6 +48,8 @@ pub(crate) use places::models_in;
 pub use principal::{DefaultConfig, Principal, Status};
 pub use provider::{ProviderId, ProviderRef};
 pub use route::Route;
+pub(crate) use rule::{Holder, masked};
+pub use rule::{Owner, Rule, Rules, Span, Standing};
 pub(crate) use strategy::{Branch, Breaker, Choice, Condition, Field, Mode, Operand, Query, Retry, Sticky, Test};
 pub use target::{CredentialSource, HostOrigin, Placement, ProviderHeader, Target, TargetBuilder};
 pub use trace::TraceId;

@@ -1,8 +1,12 @@
 //! Who is calling.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::SystemTime,
+};
 
-use crate::context::{Metadata, RateLimit, UsageLimit, Workspace};
+use crate::context::{Holder, Metadata, Owner, RateLimit, Rules, UsageLimit, Workspace};
 
 /// Whether a key, or the workspace it belongs to, may be used (Portkey's key record, field `status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,10 +44,20 @@ struct Facts {
     key_metadata: Metadata,
     workspace_metadata: Metadata,
     user: Metadata,
-    usage_limits: Vec<UsageLimit>,
-    rate_limits: Vec<RateLimit>,
     /// The metadata of key, workspace and user, merged.
     metadata: Metadata,
+    limits: Limits,
+    workspace_limits: Limits,
+    /// Of a credential that has counters of its own.
+    counter_key: Option<Box<str>>,
+    /// Both limits as counters see them, made when somebody asks.
+    rules: OnceLock<Rules>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Limits {
+    usage: Vec<UsageLimit>,
+    rate: Vec<RateLimit>,
 }
 
 /// The saved config of requests that name none.
@@ -86,9 +100,11 @@ impl Principal {
             key_metadata: Metadata::default(),
             workspace_metadata: Metadata::default(),
             user: Metadata::default(),
-            usage_limits: Vec::new(),
-            rate_limits: Vec::new(),
             metadata: Metadata::default(),
+            limits: Limits::default(),
+            workspace_limits: Limits::default(),
+            counter_key: None,
+            rules: OnceLock::new(),
         }))
     }
 
@@ -175,19 +191,21 @@ impl Principal {
     /// Sets what the credential may use up, and how fast.
     #[must_use]
     pub fn with_limits(self, usage: Vec<UsageLimit>, rate: Vec<RateLimit>) -> Self {
-        self.change(|facts| (facts.usage_limits, facts.rate_limits) = (usage, rate))
+        self.change(|facts| facts.limits = Limits { usage, rate })
     }
 
-    /// What the credential may use up.
+    /// Sets what all credentials of the workspace together may use up, and how fast.
     #[must_use]
-    pub fn usage_limits(&self) -> &[UsageLimit] {
-        &self.0.usage_limits
+    pub fn with_workspace_limits(self, usage: Vec<UsageLimit>, rate: Vec<RateLimit>) -> Self {
+        self.change(|facts| facts.workspace_limits = Limits { usage, rate })
     }
 
-    /// How fast the credential may be used.
+    /// Gives the credential counters of its own, by a name that no other credential of the workspace has: a token's
+    /// `jti`, or its digest. They are forgotten when the credential expires. Without this, whoever has the same subject
+    /// has the same counters, however often a token is issued again.
     #[must_use]
-    pub fn rate_limits(&self) -> &[RateLimit] {
-        &self.0.rate_limits
+    pub fn with_counter_key(self, key: impl Into<Box<str>>) -> Self {
+        self.change(|facts| facts.counter_key = Some(key.into()))
     }
 
     /// Who: the id of the key, or a token's subject.
@@ -238,6 +256,43 @@ impl Principal {
         self.0.user.user()
     }
 
+    /// What the credential may use up.
+    #[must_use]
+    pub fn usage_limits(&self) -> &[UsageLimit] {
+        &self.0.limits.usage
+    }
+
+    /// How fast the credential may be used.
+    #[must_use]
+    pub fn rate_limits(&self) -> &[RateLimit] {
+        &self.0.limits.rate
+    }
+
+    /// By which name, beside organisation and workspace, the credential's limits are counted: its own where it has
+    /// one, else the subject.
+    #[must_use]
+    pub fn counter_key(&self) -> &str {
+        self.0.counter_key.as_deref().unwrap_or(&self.0.subject)
+    }
+
+    /// The limits of credential and workspace as counters see them, in the order in which they are told (wire contract
+    /// 2.6): the credential's budgets, the workspace's budgets, the workspace's rates, the credential's rates.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        self.0.rules.get_or_init(|| {
+            let facts = &*self.0;
+            let place = [self.organisation(), self.workspace()];
+            let mut own = Holder::new(Owner::Key, place, self.counter_key());
+            if facts.counter_key.is_some() {
+                own = own.until(facts.expires_at, "own");
+            }
+            let shared = Holder::new(Owner::Workspace, place, self.workspace());
+            let (own_limits, all) = (&facts.limits, &facts.workspace_limits);
+            let budgets = own.budgets(&own_limits.usage).chain(shared.budgets(&all.usage));
+            budgets.chain(shared.rates(&all.rate)).chain(own.rates(&own_limits.rate)).collect()
+        })
+    }
+
     /// The scopes, without `portkey.`.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.0.scopes.iter().map(AsRef::as_ref)
@@ -275,6 +330,7 @@ impl Principal {
     fn change(mut self, change: impl FnOnce(&mut Facts)) -> Self {
         let facts = Arc::make_mut(&mut self.0);
         change(facts);
+        facts.rules = OnceLock::new();
         facts.metadata = facts.user.clone().over(facts.workspace_metadata.clone()).over(facts.key_metadata.clone());
         self
     }

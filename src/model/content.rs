@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     body::FullOr,
-    context::{Model, Stage},
+    context::{Model, Principal, Stage},
     rejection::{Kind, Rejection},
 };
 
@@ -80,7 +80,9 @@ impl<B: Body<Data = Bytes>> Job<B> {
         let may_name = || may_name_a_model(&self.head);
         let caller = &self.caller;
         let decides = caller.waits_for_the_body() || caller.needs_the_body() && may_name();
-        if held || self.is_listed() || decides {
+        // One that is too long is not refused for the sake of an estimate.
+        let measured = self.is_measured() && may_name() && self.body.size_hint().lower() <= limit as u64;
+        if held || self.is_listed() || decides || measured {
             if self.body.size_hint().lower() > limit as u64 {
                 return Err(too_large(limit));
             }
@@ -182,6 +184,13 @@ impl<B: Body<Data = Bytes>> Job<B> {
     /// Whether somebody below may ask for the model of the body.
     fn is_asked_for(&self) -> bool {
         self.is_listed() || self.tree.as_ref().is_some_and(|tree| tree.reads_params)
+    }
+
+    /// Whether the caller's tokens are counted, or those of an entry that the request may use: how many the answer may have
+    /// stands in the body.
+    fn is_measured(&self) -> bool {
+        let of_caller = self.head.extensions.get::<Principal>().is_some_and(|who| who.rules().measured());
+        of_caller || self.entries().iter().any(|entry| entry.rules().measured())
     }
 
     /// Whether an entry that the request may use is limited to some models.

@@ -79,12 +79,18 @@ kinds! {
     KeyExhausted: 412 PRECONDITION_FAILED, grpc 8, Account("04"), "Portkey API Key Usage Limit Exceeded";
     /// The workspace's usage limit is used up.
     WorkspaceExhausted: 412 PRECONDITION_FAILED, grpc 8, Account("04"), "Portkey Workspace Usage Limit Exceeded";
+    /// The key is used faster than it may be.
+    KeyRateLimited: 429 TOO_MANY_REQUESTS, grpc 8, Account("05"), "apikey rate limit exceded";
+    /// The workspace is used faster than it may be.
+    WorkspaceRateLimited: 429 TOO_MANY_REQUESTS, grpc 8, Account("05"), "workspace rate limit exceeded";
     /// The credential lacks the scope.
     Forbidden: 403 FORBIDDEN, grpc 7, Account("033"), "Forbidden!";
     /// The provider entry's usage limit is used up.
     EntryExhausted: 412 PRECONDITION_FAILED, grpc 8, OpenAi("virtual_key_exhaust_error", Some("04")), "Portkey Virtual Key Usage Limit Exceeded";
     /// The provider entry's time is over.
     EntryExpired: 401 UNAUTHORIZED, grpc 16, OpenAi("virtual_key_expired_error", Some("01")), "Portkey Virtual Key Expired";
+    /// The provider entry is used faster than it may be.
+    EntryRateLimited: 429 TOO_MANY_REQUESTS, grpc 8, OpenAi("virtual_key_rate_limit_error", None), "Portkey Virtual Key Rate Limit Exceeded";
     /// The provider entry is not for this model.
     ModelNotAllowed: 412 PRECONDITION_FAILED, grpc 7, OpenAi("model_not_allowed_error", None), "Model is not allowed for this integration";
     /// The request can't be understood, or asks for what it may not have.

@@ -1,0 +1,172 @@
+//! Taking of one counter or of several, all or nothing.
+
+use std::{
+    sync::{Arc, MutexGuard},
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    LocalCounters,
+    cell::{Cell, State},
+    table::Full,
+};
+use crate::{
+    context::{Resource, Rule, Rules, Span},
+    limit::counter::{Denied, Level, Levels, Part, Taken, Verdict, Want},
+};
+
+impl<T: Fn() -> SystemTime> LocalCounters<T> {
+    pub(super) fn take_now(&self, rules: &Rules, want: &Want) -> Result<Verdict, Full> {
+        let now = self.now();
+        match &**rules {
+            [] => Ok(Verdict::Passed { taken: Taken::nothing(rules), levels: Levels::default() }),
+            [rule] => self.take_one(rules, rule, want, now),
+            _ => loop {
+                if let Some(verdict) = self.take_all(rules, want, now)? {
+                    return Ok(verdict);
+                }
+            },
+        }
+    }
+
+    /// The common case without lists.
+    fn take_one(&self, rules: &Rules, rule: &Rule, want: &Want, now: Duration) -> Result<Verdict, Full> {
+        let (part, level, told) = self.locked(rule, now.as_secs(), |state| {
+            state.roll(rule.span(), now.as_secs());
+            let part = state.room(rule.limit(), want.of(rule.resource()));
+            let part = part.map(|amount| state.take(rule.resource(), amount));
+            state.denied = state.denied.saturating_add(part.is_none().into());
+            (part, state.level(rule.limit(), now), state.crosses(rule.alert_threshold()))
+        })?;
+        if told {
+            alert(rule);
+        }
+        let mut levels = Levels::default();
+        note(&mut levels, rule, level);
+        Ok(match part {
+            None => Verdict::Denied(denied(0, rule, levels, level)),
+            Some(part) => {
+                let taken = if rules.measured() { Taken::new(rules, vec![part]) } else { Taken::nothing(rules) };
+                Verdict::Passed { taken, levels }
+            }
+        })
+    }
+
+    /// `None` where a counter was put away meanwhile.
+    fn take_all(&self, rules: &Rules, want: &Want, now: Duration) -> Result<Option<Verdict>, Full> {
+        let find = |rule: &Rule| self.shared.table.get_or_insert(rule, now.as_secs());
+        let cells = rules.iter().map(find).collect::<Result<Vec<_>, Full>>()?;
+        let Some(mut states) = lock(&cells) else { return Ok(None) };
+        let mut levels = Levels::default();
+        for ((rule, cell), state) in rules.iter().zip(&cells).zip(&mut states) {
+            cell.set_limit(rule.limit());
+            state.roll(rule.span(), now.as_secs());
+        }
+        for (index, (rule, state)) in rules.iter().zip(&states).enumerate() {
+            if state.room(rule.limit(), want.of(rule.resource())).is_none() {
+                for (rule, state) in rules.iter().zip(&states) {
+                    note(&mut levels, rule, state.level(rule.limit(), now));
+                }
+                let level = state.level(rule.limit(), now);
+                if let Some(state) = states.get_mut(index) {
+                    state.denied = state.denied.saturating_add(1);
+                }
+                return Ok(Some(Verdict::Denied(denied(index, rule, levels, level))));
+            }
+        }
+        let mut parts = Vec::with_capacity(if rules.measured() { rules.len() } else { 0 });
+        let mut told = Vec::new();
+        for (rule, state) in rules.iter().zip(&mut states) {
+            let amount = state.room(rule.limit(), want.of(rule.resource())).unwrap_or_default();
+            let part = state.take(rule.resource(), amount);
+            if rules.measured() {
+                parts.push(part);
+            }
+            note(&mut levels, rule, state.level(rule.limit(), now));
+            if state.crosses(rule.alert_threshold()) {
+                told.push(rule);
+            }
+        }
+        drop(states);
+        told.into_iter().for_each(alert);
+        Ok(Some(Verdict::Passed { taken: Taken::new(rules, parts), levels }))
+    }
+
+    pub(super) fn peek_now(&self, rules: &Rules) -> Result<Verdict, Full> {
+        let now = self.now();
+        let mut levels = Levels::default();
+        for (index, rule) in rules.iter().enumerate() {
+            let seen = self.shared.table.with(rule.counter(), |cell| {
+                let mut state = cell.lock()?;
+                state.roll(rule.span(), now.as_secs());
+                let room = state.room(rule.limit(), Want::ONE.of(rule.resource()));
+                state.denied = state.denied.saturating_add(room.is_none().into());
+                Some((room.is_some(), state.level(rule.limit(), now)))
+            });
+            // A counter that is not there has counted nothing; the limit is none, or the first request finds out.
+            if let Some((fits, level)) = seen.flatten() {
+                note(&mut levels, rule, level);
+                if !fits {
+                    return Ok(Verdict::Denied(denied(index, rule, levels, level)));
+                }
+            }
+        }
+        Ok(Verdict::Passed { taken: Taken::nothing(rules), levels })
+    }
+
+    pub(super) fn settle_now(&self, rule: &Rule, part: Part, used: u64, now: u64) {
+        if rule.resource() == Resource::Requests {
+            return;
+        }
+        let settled = self.locked(rule, now, |state| {
+            state.roll(rule.span(), now);
+            state.settle(part, used);
+            state.crosses(rule.alert_threshold())
+        });
+        match settled {
+            Ok(true) => alert(rule),
+            Ok(false) => {}
+            Err(Full) => tracing::error!(counter = rule.name(), used, "not counted: there are too many counters"),
+        }
+    }
+}
+
+/// Locks all counters, in the order of their digests: two requests that need the same ones can't wait for each other.
+fn lock(cells: &[Arc<Cell>]) -> Option<Vec<MutexGuard<'_, State>>> {
+    let mut order: Vec<_> = cells.iter().enumerate().collect();
+    order.sort_unstable_by_key(|(_, cell)| cell.counter);
+    let locked = order.into_iter().map(|(index, cell)| Some((index, cell.lock()?)));
+    let mut locked = locked.collect::<Option<Vec<_>>>()?;
+    locked.sort_unstable_by_key(|(index, _)| *index);
+    Some(locked.into_iter().map(|(_, state)| state).collect())
+}
+
+fn note(levels: &mut Levels, rule: &Rule, level: Level) {
+    if matches!(rule.span(), Span::Rate(_)) {
+        levels.note(rule.resource(), level);
+    }
+}
+
+/// What is told is the rule that denies, even where another is tighter.
+fn denied(index: usize, rule: &Rule, mut levels: Levels, level: Level) -> Denied {
+    if matches!(rule.span(), Span::Rate(_)) {
+        match rule.resource() {
+            Resource::Requests => levels.requests = Some(level),
+            _ => levels.tokens = Some(level),
+        }
+    }
+    let resets_in = (rule.span() != Span::Budget(None)).then_some(level.resets_in);
+    Denied { rule: index, levels, resets_in }
+}
+
+fn alert(rule: &Rule) {
+    tracing::warn!(
+        target: "tower_portkey::audit",
+        event = "limit_alert",
+        counter = rule.name(),
+        resource = rule.resource().as_str(),
+        threshold = rule.alert_threshold(),
+        limit = rule.limit(),
+        "the alert threshold of a limit is crossed"
+    );
+}

@@ -1,0 +1,127 @@
+//! Reads usage from an answer that passes by (pure).
+
+mod json;
+mod sse;
+
+#[cfg(test)]
+mod tests;
+
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+
+use self::{json::JsonScan, sse::SseScan};
+use super::usage::Usage;
+
+/// Reads an answer's body chunk by chunk. The boundaries of chunks mean nothing; what is kept is bounded.
+#[derive(Debug)]
+pub(super) struct Scan {
+    format: Format,
+    found: Found,
+}
+
+#[derive(Debug)]
+enum Format {
+    Json(JsonScan),
+    Events(SseScan),
+    /// Nothing that is understood here.
+    Opaque,
+    /// Compressed.
+    Encoded,
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    usage: Option<Usage>,
+    model: Option<Box<str>>,
+    /// Events with data.
+    events: u64,
+    /// How many events had ended when usage was told last.
+    told_at: u64,
+    /// Whether a whole JSON text went by.
+    whole: bool,
+}
+
+impl Scan {
+    /// Reads as the headers of the answer say.
+    pub(super) fn new(headers: &HeaderMap) -> Self {
+        let encodings = headers.get_all(CONTENT_ENCODING).into_iter();
+        let encoded = encodings.into_iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+        let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+        let format = match &*kind {
+            _ if encoded => Format::Encoded,
+            b"text/event-stream" => Format::Events(SseScan::default()),
+            b"application/json" | b"application/x-ndjson" => Format::Json(JsonScan::default()),
+            kind if kind.ends_with(b"+json") => Format::Json(JsonScan::default()),
+            _ => Format::Opaque,
+        };
+        Self { format, found: Found::default() }
+    }
+
+    /// Reads on.
+    pub(super) fn feed(&mut self, chunk: &[u8]) {
+        match &mut self.format {
+            Format::Json(json) => json.feed(chunk, &mut self.found),
+            Format::Events(events) => events.feed(chunk, &mut self.found),
+            Format::Opaque | Format::Encoded => {}
+        }
+    }
+
+    /// Whether the body can't be read, because it is compressed.
+    pub(super) fn is_encoded(&self) -> bool {
+        matches!(self.format, Format::Encoded)
+    }
+
+    /// What the provider said, the numbers of several events together.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.found.usage
+    }
+
+    /// The model that answered, as it names itself.
+    pub(super) fn model(&self) -> Option<&str> {
+        self.found.model.as_deref()
+    }
+
+    /// How many events of a stream had data: about as many tokens as were seen at least.
+    pub(super) fn events(&self) -> u64 {
+        self.found.events
+    }
+
+    /// Whether what the provider said is its last word, although more might have come: usage at the end of a stream, with
+    /// at most an event behind it that says no more than that it is the end.
+    pub(super) fn is_final(&self) -> bool {
+        let Found { usage, events, told_at, whole, .. } = &self.found;
+        match self.format {
+            Format::Json(_) => *whole && usage.is_some(),
+            Format::Events(_) => usage.is_some() && *told_at > 0 && *events <= told_at + 2,
+            Format::Opaque | Format::Encoded => false,
+        }
+    }
+}
+
+impl Found {
+    fn usage(&mut self, member: &[u8]) {
+        if let Some(usage) = Usage::from_json(member) {
+            self.usage = Some(self.usage.map_or(usage, |known| known.and(usage)));
+            self.told_at = self.events;
+        }
+    }
+
+    fn model(&mut self, name: &[u8]) {
+        let plain = std::str::from_utf8(name).ok().filter(|name| name.len() <= 128 && !name.contains('\\'));
+        if let (None, Some(name)) = (&self.model, plain) {
+            self.model = Some(name.into());
+        }
+    }
+
+    fn text_ended(&mut self) {
+        self.whole = true;
+    }
+
+    fn event_ended(&mut self) {
+        self.events = self.events.saturating_add(1);
+    }
+}

@@ -1,0 +1,196 @@
+//! What is counted in the end: by answers, streams, failures and cancellations.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use tower::{Layer, Service, ServiceExt};
+use tower_portkey::{
+    LimitLayer,
+    body::FullOr,
+    context::Principal,
+    limit::{Price, PriceTable},
+};
+
+use crate::{
+    harness::{Answer, Counters, Piece, Provider, counters, limited, used},
+    support::{block_on, by, chat},
+};
+
+const BUDGET: &str = r#"{"type":"tokens","credit_limit":10000}"#;
+
+/// A request whose answer may have 100 tokens; its prompt is guessed to have 5.
+fn asked(who: &Principal) -> Request<FullOr<Full<Bytes>>> {
+    let mut request = by(who.clone(), chat(&[("content-type", "application/json"), ("accept-encoding", "gzip")]));
+    request.headers_mut().insert("content-length", 18.into());
+    request.map(|_| FullOr::full(r#"{"max_tokens":100}"#))
+}
+
+fn service(
+    counters: &Counters,
+    provider: &Provider,
+) -> impl Service<
+    Request<FullOr<Full<Bytes>>>,
+    Response = Response<impl Body<Data = Bytes, Error = &'static str> + use<>>,
+    Error = std::convert::Infallible,
+> + use<> {
+    LimitLayer::callers(counters.clone()).read_bodies().layer(provider.clone())
+}
+
+/// What one budget counts and holds.
+fn counted(counters: &Counters) -> (u64, u64) {
+    used(counters).first().map_or((0, 0), |(_, used, held)| (*used, *held))
+}
+
+/// Sends a request and reads so many frames of the answer; all where nobody says.
+fn run(answer: Option<Answer>, frames: Option<usize>) -> (u64, u64) {
+    let (_, counters) = counters();
+    let provider = Provider::new(answer);
+    let who = limited(BUDGET, "[]");
+    block_on(async {
+        let mut call = Box::pin(service(&counters, &provider).oneshot(asked(&who)));
+        let answer =
+            std::future::poll_fn(|cx| std::task::Poll::Ready(std::future::Future::poll(call.as_mut(), cx))).await;
+        let failed = matches!(&answer, std::task::Poll::Ready(Ok(response)) if !response.status().is_success());
+        assert_eq!(counted(&counters), (0, if failed { 0 } else { 105 }), "taken in advance");
+        let std::task::Poll::Ready(Ok(response)) = answer else { return };
+        let mut body = Box::pin(response.into_body());
+        let mut read = 0;
+        while frames.is_none_or(|frames| read < frames) {
+            match body.frame().await {
+                Some(Ok(_)) => read += 1,
+                Some(Err(_)) | None => break,
+            }
+        }
+    });
+    counted(&counters)
+}
+
+const CHUNK: &str = r#"{"choices":[{"delta":{"content":"a"}}],"usage":null}"#;
+const LAST: &str = r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}"#;
+const START: &str = r#"{"type":"message_start","message":{"usage":{"input_tokens":40,"output_tokens":1}}}"#;
+
+#[test]
+fn what_was_used_takes_the_place_of_what_was_taken() {
+    let usage = r#"{"usage":{"prompt_tokens":7,"completion_tokens":300,"total_tokens":307}}"#;
+    for (name, answer, frames, expected) in [
+        ("an answer", Answer::json(200, usage), None, 307),
+        (
+            "an answer in bytes",
+            Answer {
+                body: usage.bytes().map(|byte| Piece::Data(Bytes::from(vec![byte]))).collect(),
+                ..Answer::json(200, "")
+            },
+            None,
+            307,
+        ),
+        ("an answer without usage", Answer::json(200, "{}"), None, 105),
+        ("an answer that nobody reads to its end", Answer::json(200, usage), Some(1), 307),
+        ("an answer that nobody reads", Answer::json(200, usage), Some(0), 105),
+        ("a stream", Answer::events(&[CHUNK, CHUNK, LAST, "[DONE]"]), None, 10),
+        ("a stream that is dropped at its end", Answer::events(&[CHUNK, LAST, "[DONE]"]), Some(2), 10),
+        ("a stream without usage", Answer::events(&[CHUNK, CHUNK, "[DONE]"]), None, 105),
+        ("a long stream without usage", Answer::events(&[CHUNK; 200]), None, 205),
+        ("a stream that is dropped", Answer::events(&[CHUNK; 9]), Some(4), 9),
+        ("a stream that breaks", Answer::events(&[CHUNK; 9]).and(Piece::Broken), None, 14),
+        (
+            "a stream that is silent and dropped",
+            Answer::events(&[START, CHUNK, CHUNK, CHUNK, CHUNK]).and(Piece::Silence),
+            Some(5),
+            45,
+        ),
+        ("a failure", Answer::json(500, usage), None, 0),
+        ("a refusal", Answer::json(400, "{}"), None, 0),
+        ("a redirect", Answer::json(302, "{}"), None, 0),
+        ("a compressed answer", Answer::json(200, "\u{1f}\u{8b}").header("content-encoding", "gzip"), None, 105),
+    ] {
+        assert_eq!(run(Some(answer), frames), (expected, 0), "{name}");
+    }
+    // The prompt was sent; the rest goes back.
+    assert_eq!(run(None, None), (5, 0), "cancelled before it was answered");
+}
+
+#[test]
+fn usage_that_can_be_read_is_asked_for() {
+    let provider = Provider::new([Answer::json(200, "{}")]);
+    for (who, encoding) in [(limited(BUDGET, "[]"), "identity"), (limited("[]", r#"{"unit":"rpm","value":1}"#), "gzip")]
+    {
+        let (_, counters) = counters();
+        block_on(service(&counters, &provider).oneshot(asked(&who))).expect("an answer");
+        assert_eq!(
+            provider.seen().last().map(|headers| headers["accept-encoding"].clone()),
+            Some(encoding.parse().unwrap())
+        );
+    }
+}
+
+#[test]
+fn what_the_caller_may_use_has_to_be_left() {
+    let (_, counters) = counters();
+    let provider = Provider::new([]);
+    let who = limited(r#"{"type":"tokens","credit_limit":250}"#, "[]");
+    block_on(async {
+        let mut calls = Vec::new();
+        for passes in [true, true, false] {
+            let mut call = Box::pin(service(&counters, &provider).oneshot(asked(&who)));
+            let answer =
+                std::future::poll_fn(|cx| std::task::Poll::Ready(std::future::Future::poll(call.as_mut(), cx)));
+            let denied = matches!(answer.await, std::task::Poll::Ready(Ok(response)) if response.status() == 412);
+            assert_eq!(denied, !passes);
+            calls.push(call);
+        }
+        assert_eq!(counted(&counters), (0, 210));
+        drop(calls);
+    });
+    assert_eq!(counted(&counters), (10, 0));
+}
+
+#[test]
+fn cost_is_tokens_by_their_price() {
+    let price = Price { provider: "*".into(), model: "gpt-*".into(), input: 2.0, output: 10.0, cached: Some(1.0) };
+    let prices = PriceTable::new([price]).expect("prices");
+    let answer = |model: &str| {
+        let usage = r#"{"prompt_tokens":100,"completion_tokens":10,"prompt_tokens_details":{"cached_tokens":50}}"#;
+        Answer::json(200, format!(r#"{{"model":"{model}","usage":{usage}}}"#))
+    };
+    for (model, cost) in [("gpt-4o", 50 * 2000 + 50 * 1000 + 10 * 10_000), ("own", 0)] {
+        let (_, counters) = counters();
+        let who = limited(r#"{"type":"cost","credit_limit":0.001}"#, "[]");
+        let layer = LimitLayer::callers(counters.clone()).prices(prices.clone());
+        let mut request = by(who, chat(&[])).map(|_| Full::new(Bytes::new()));
+        let config = tower_portkey::context::RequestConfig::none();
+        request.extensions_mut().insert(config);
+        request.extensions_mut().insert(target());
+        let service = layer.layer(Provider::new([answer(model)]));
+        let collected =
+            block_on(async { service.oneshot(request).await.expect("an answer").into_body().collect().await });
+        assert!(collected.is_ok());
+        assert_eq!(counted(&counters), (cost, 0), "{model}");
+    }
+}
+
+fn target() -> tower_portkey::context::Target {
+    use tower_portkey::context::{HostOrigin, ProviderId, Target};
+    let openai = ProviderId::parse("openai").expect("a provider");
+    Target::builder(openai, "https".parse().unwrap(), "h.example".parse().unwrap(), HostOrigin::Catalog)
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn bytes_pass_as_they_are() {
+    let (_, counters) = counters();
+    let who = limited(BUDGET, "[]");
+    let text = format!("data: {CHUNK}\r\n\r\ndata: {LAST}\n\n\u{0}\u{7f}");
+    let pieces: Vec<_> = text.as_bytes().chunks(7).map(Bytes::copy_from_slice).collect();
+    let answer = Answer { body: pieces.iter().cloned().map(Piece::Data).collect(), ..Answer::events(&[]) };
+    let frames = block_on(async {
+        let response = service(&counters, &Provider::new([answer])).oneshot(asked(&who)).await.expect("an answer");
+        let (mut body, mut frames) = (Box::pin(response.into_body()), Vec::new());
+        while let Some(frame) = body.frame().await {
+            frames.push(frame.expect("a frame").into_data().expect("data"));
+        }
+        frames
+    });
+    assert_eq!(frames, pieces);
+}
