@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use quick_cache::{Weighter, sync::Cache};
 
-use super::decode::{Asks, ConfigError, LONGEST, decode};
+use super::decode::{Asks, ConfigError, LONGEST, decode, weight};
 use crate::context::ConfigTree;
 
-/// Bytes of config text whose decoded form is kept.
+/// Bytes that decoded configs may take, about.
 const CAPACITY: u64 = 4 * 1024 * 1024;
+/// What a place in the cache takes beside the config.
+const OF_ENTRY: usize = 128;
 /// About as many as an application has.
 const EXPECTED: usize = 1024;
 
@@ -16,13 +18,13 @@ const EXPECTED: usize = 1024;
 /// kept. The texts themselves, which may hold credentials, are not either.
 pub(super) struct Decoded {
     key: [u8; 32],
-    cache: Cache<[u8; 32], (Arc<ConfigTree>, u64), ByText>,
+    cache: Cache<[u8; 32], (Arc<ConfigTree>, u64), ByRoom>,
 }
 
 #[derive(Clone)]
-struct ByText;
+struct ByRoom;
 
-impl Weighter<[u8; 32], (Arc<ConfigTree>, u64)> for ByText {
+impl Weighter<[u8; 32], (Arc<ConfigTree>, u64)> for ByRoom {
     fn weight(&self, _: &[u8; 32], (_, weight): &(Arc<ConfigTree>, u64)) -> u64 {
         *weight
     }
@@ -34,7 +36,7 @@ impl Decoded {
         // Two random UUIDs: the key only keeps texts from being chosen to collide.
         key[..16].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
         key[16..].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
-        Self { key, cache: Cache::with_weighter(EXPECTED, CAPACITY, ByText) }
+        Self { key, cache: Cache::with_weighter(EXPECTED, CAPACITY, ByRoom) }
     }
 
     /// The config of this text.
@@ -49,8 +51,8 @@ impl Decoded {
             return Ok(tree);
         }
         let tree = Arc::new(decode(json, asked)?);
-        // Names and values take about as much again as their text.
-        self.cache.insert(digest, (Arc::clone(&tree), 256 + 2 * json.len() as u64));
+        let weight = u64::try_from(OF_ENTRY + weight(&tree)).unwrap_or(u64::MAX);
+        self.cache.insert(digest, (Arc::clone(&tree), weight));
         Ok(tree)
     }
 }

@@ -47,7 +47,7 @@ pub(crate) enum Stage {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asked {
     pub(crate) custom_host: Option<NamedHost>,
-    pub(crate) forward_headers: Option<Vec<HeaderName>>,
+    pub(crate) forward_headers: Option<Arc<[HeaderName]>>,
     pub(crate) request_timeout: Option<Duration>,
 }
 
@@ -87,11 +87,13 @@ impl RequestConfig {
         Self { stage: Stage::Chosen, ..Self::default() }
     }
 
-    /// The provider that the config's object for this attempt names, or else the header, the body or the query.
+    /// The provider that the config's object for this attempt names, or else the header, the body or the query, or else
+    /// the model among the object's defaults.
     #[must_use]
     pub fn provider(&self) -> Option<&ProviderRef> {
-        let own = self.object().filter(|object| !object.passthrough).and_then(|object| object.provider.as_ref());
-        own.or(self.named.as_ref())
+        let object = self.object().filter(|object| !object.passthrough);
+        let own = object.and_then(|object| object.provider.as_ref());
+        own.or(self.named.as_ref()).or_else(|| object?.default_provider.as_ref())
     }
 
     /// The entry for this attempt.
@@ -119,7 +121,7 @@ impl RequestConfig {
     #[must_use]
     pub fn forward_headers(&self) -> &[HeaderName] {
         let own = self.asked.forward_headers.as_ref();
-        own.or_else(|| self.object()?.forward_headers.as_ref()).map_or(&[], Vec::as_slice)
+        own.or_else(|| self.object()?.forward_headers.as_ref()).map_or(&[], |names| names)
     }
 
     /// How long the provider may take until its response's head is there, of the header or the config.
@@ -159,7 +161,7 @@ impl RequestConfig {
     }
 
     pub(crate) fn named_host(&self) -> Option<&NamedHost> {
-        self.asked.custom_host.as_ref().or_else(|| self.object()?.custom_host.as_ref())
+        self.asked.custom_host.as_ref().or_else(|| self.object()?.custom_host.as_deref())
     }
 }
 
@@ -189,25 +191,28 @@ pub(crate) struct ConfigTree {
     pub(crate) saved: bool,
 }
 
-/// One object of a config, with what it inherits from those that it stands in.
+/// One object of a config, with what it inherits from those that it stands in. What could be large and is inherited is
+/// shared, so that a config takes no more room than its text gives reason for.
 pub(crate) struct ConfigObject {
     /// Where it stands.
     pub(crate) path: HeaderValue,
     pub(crate) provider: Option<ProviderRef>,
+    /// The entry before the model among the defaults, which counts where nothing else names a provider.
+    pub(crate) default_provider: Option<ProviderRef>,
     /// `None` where there is no `api_key` or an empty one.
     pub(crate) api_key: Option<Credential>,
-    pub(crate) custom_host: Option<NamedHost>,
-    pub(crate) forward_headers: Option<Vec<HeaderName>>,
+    pub(crate) custom_host: Option<Arc<NamedHost>>,
+    pub(crate) forward_headers: Option<Arc<[HeaderName]>>,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) strict_open_ai_compliance: Option<bool>,
     /// The provider or model is the caller's, although the config has the last word on everything else.
     pub(crate) passthrough: bool,
     /// There are guardrails or hooks.
     pub(crate) has_guardrails: bool,
-    pub(crate) params: Params,
+    pub(crate) params: Arc<Params>,
     /// Members of a provider's group ([`PortkeyHeader::field`]), ready to be headers.
     pub(crate) fields: Vec<(PortkeyHeader, HeaderValue)>,
-    pub(crate) retry: Option<Retry>,
+    pub(crate) retry: Option<Arc<Retry>>,
     pub(crate) breaker: Option<Breaker>,
     /// What it chooses among, where it is no target itself.
     pub(crate) branch: Option<Branch>,
@@ -224,6 +229,7 @@ impl Default for ConfigObject {
         Self {
             path: HeaderValue::from_static("config"),
             provider: None,
+            default_provider: None,
             api_key: None,
             custom_host: None,
             forward_headers: None,
@@ -231,7 +237,7 @@ impl Default for ConfigObject {
             strict_open_ai_compliance: None,
             passthrough: false,
             has_guardrails: false,
-            params: Params::default(),
+            params: Arc::default(),
             fields: Vec::new(),
             retry: None,
             breaker: None,
@@ -250,7 +256,8 @@ impl fmt::Debug for ConfigObject {
     }
 }
 
-/// Changes to the members of a JSON body, made in this order.
+/// Changes to the members of a JSON body, made in this order. Those of the objects above hold, too, where the own ones
+/// say nothing of a member.
 #[derive(Clone, Default)]
 pub(crate) struct Params {
     /// Set where the body has no such member.
@@ -259,10 +266,40 @@ pub(crate) struct Params {
     pub(crate) set: Vec<(Box<str>, Box<RawValue>)>,
     /// Taken away.
     pub(crate) drop: Vec<Box<str>>,
+    /// What is inherited: shared, because many targets may stand below one object.
+    pub(crate) above: Option<Arc<Params>>,
 }
 
 impl Params {
+    /// Whether nothing is changed.
     pub(crate) fn is_empty(&self) -> bool {
+        self.layers().all(Self::adds_nothing)
+    }
+
+    /// Whether nothing is changed but by those above.
+    pub(crate) fn adds_nothing(&self) -> bool {
         self.default.is_empty() && self.set.is_empty() && self.drop.is_empty()
+    }
+
+    /// These, then those above, the nearest first. What is said about a member first counts.
+    pub(crate) fn layers(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |layer| layer.above.as_deref())
+    }
+
+    /// Whether they make the same changes, told from their texts.
+    pub(crate) fn reads_like(&self, other: &Self) -> bool {
+        type Member = (Box<str>, Box<RawValue>);
+        fn texts(members: &[Member]) -> impl Iterator<Item = (&str, &str)> {
+            members.iter().map(|(name, value)| (&**name, value.get()))
+        }
+        let above = match (&self.above, &other.above) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one.reads_like(other),
+            _ => false,
+        };
+        above
+            && self.drop == other.drop
+            && texts(&self.default).eq(texts(&other.default))
+            && texts(&self.set).eq(texts(&other.set))
     }
 }

@@ -58,7 +58,7 @@ pub(crate) struct Condition {
 }
 
 /// What a condition or a hash looks at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Field {
     /// An entry of the metadata.
     Metadata(Box<str>),
@@ -122,7 +122,7 @@ pub(crate) struct Breaker {
     pub(crate) failure_threshold: u32,
     pub(crate) cooldown: Duration,
     /// `None`: every status above 500.
-    pub(crate) failure_status_codes: Option<Vec<u16>>,
+    pub(crate) failure_status_codes: Option<Arc<[u16]>>,
     pub(crate) failures: AtomicU32,
     /// Milliseconds since the process began to count, plus one; 0 where the circuit is closed.
     pub(crate) opened: AtomicU64,
@@ -130,7 +130,7 @@ pub(crate) struct Breaker {
 
 impl Breaker {
     /// A closed circuit.
-    pub(crate) fn new(failure_threshold: u32, cooldown: Duration, failure_status_codes: Option<Vec<u16>>) -> Self {
+    pub(crate) fn new(failure_threshold: u32, cooldown: Duration, failure_status_codes: Option<Arc<[u16]>>) -> Self {
         let (failures, opened) = (AtomicU32::new(0), AtomicU64::new(0));
         Self { failure_threshold, cooldown, failure_status_codes, failures, opened }
     }

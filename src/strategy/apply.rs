@@ -1,15 +1,13 @@
 //! Changes to the members of a JSON body.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet, hash_map::Entry},
-};
+use std::collections::{HashMap, HashSet};
 
-use serde_json::value::RawValue;
+use bytes::Bytes;
 
+use super::held::Object;
 use crate::{
     context::Params,
-    json::{Members, duplicate},
+    json::{Name, is_alike},
     rejection::{Kind, Rejection},
 };
 
@@ -22,49 +20,73 @@ pub(crate) enum ParamsError {
     Duplicate,
 }
 
+/// A body after its changes.
+#[derive(Debug)]
+pub(super) struct Changed {
+    pub(super) body: Bytes,
+    /// The model that it names now, where some change is about the model. What is no text names none.
+    pub(super) model: Option<Option<Box<str>>>,
+    /// Whether it could be read to name another model, or its model is no text.
+    pub(super) unclear: bool,
+}
+
 /// The body with the defaults added, the overrides set and the dropped members taken away, in this order.
 ///
 /// As in Portkey, a whole member is set or kept: nothing is merged below. What is not changed keeps its place and its
 /// value's exact text.
-pub(crate) fn apply(body: &[u8], params: &Params) -> Result<Vec<u8>, ParamsError> {
-    let Members(mut members) = serde_json::from_slice(body).map_err(|_| ParamsError::NotAnObject)?;
-    if duplicate(&members).is_some() {
+pub(super) fn apply(object: &Object, params: &Params) -> Result<Changed, ParamsError> {
+    if object.has_duplicates() {
         return Err(ParamsError::Duplicate);
     }
+    let mut members: Vec<(&[u8], &[u8])> = object.members.iter().map(|(name, value)| (&**name, &**value)).collect();
     // By name, because caller and config decide how many there are of either.
-    let mut places: HashMap<Cow<'_, str>, usize> =
-        members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
-    for (name, value) in &params.default {
-        if let Entry::Vacant(free) = places.entry(Cow::Borrowed(name)) {
-            free.insert(members.len());
-            members.push((Cow::Borrowed(name), value));
+    let (mut added, mut done) = (HashMap::new(), HashSet::new());
+    for (name, value) in params.layers().flat_map(|layer| &layer.default) {
+        if object.place(name).is_none() && !added.contains_key(&**name) {
+            added.insert(&**name, members.len());
+            members.push((name.as_bytes(), value.get().as_bytes()));
         }
     }
-    for (name, value) in &params.set {
-        match places.entry(Cow::Borrowed(name)) {
-            Entry::Occupied(place) => members[*place.get()].1 = value,
-            Entry::Vacant(free) => {
-                free.insert(members.len());
-                members.push((Cow::Borrowed(name), value));
-            }
+    for (name, value) in params.layers().flat_map(|layer| &layer.set) {
+        if !done.insert(&**name) {
+            continue;
+        }
+        match object.place(name).or_else(|| added.get(&**name).copied()) {
+            Some(place) => members[place].1 = value.get().as_bytes(),
+            None => members.push((name.as_bytes(), value.get().as_bytes())),
         }
     }
-    let dropped: HashSet<&str> = params.drop.iter().map(|name| &**name).collect();
-    members.retain(|(name, _)| !dropped.contains(&**name));
-    Ok(write(&members, body.len()))
+    let dropped: HashSet<_> = params.layers().flat_map(|layer| &layer.drop).map(|name| name.as_bytes()).collect();
+    if !dropped.is_empty() {
+        members.retain(|(name, _)| !dropped.contains(name));
+    }
+    let model = touches_model(params).then(|| {
+        let (_, value) = members.iter().find(|(name, _)| *name == b"model")?;
+        serde_json::from_slice(value).ok().map(|Name(model)| model.into())
+    });
+    let no_text = matches!(&model, Some(None)) && members.iter().any(|(name, _)| *name == b"model");
+    let alike = members.iter().any(|(name, _)| std::str::from_utf8(name).is_ok_and(is_alike));
+    Ok(Changed { body: write(&members, object.length).into(), model, unclear: no_text || alike })
 }
 
-fn write(members: &[(Cow<'_, str>, &RawValue)], about: usize) -> Vec<u8> {
+fn touches_model(params: &Params) -> bool {
+    params.layers().any(|layer| {
+        let set = layer.default.iter().chain(&layer.set).map(|(name, _)| name);
+        set.chain(&layer.drop).any(|name| **name == *"model")
+    })
+}
+
+fn write(members: &[(&[u8], &[u8])], about: usize) -> Vec<u8> {
     let mut body = Vec::with_capacity(about + about / 8 + 64);
     body.push(b'{');
     for (index, (name, value)) in members.iter().enumerate() {
         if index > 0 {
             body.push(b',');
         }
-        // Writing a string to memory can't fail.
-        let _ = serde_json::to_writer(&mut body, name);
+        // Every name is text, and writing text to memory can't fail.
+        let _ = serde_json::to_writer(&mut body, std::str::from_utf8(name).unwrap_or_default());
         body.push(b':');
-        body.extend_from_slice(value.get().as_bytes());
+        body.extend_from_slice(value);
     }
     body.push(b'}');
     body
@@ -81,10 +103,18 @@ impl From<ParamsError> for Rejection {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
-    use serde_json::{Map, Value};
+    use serde_json::{Map, Value, value::RawValue};
 
     use super::*;
+    use crate::json::Members;
+
+    fn apply(body: &[u8], params: &Params) -> Result<Bytes, ParamsError> {
+        let object = Object::parse(&Bytes::copy_from_slice(body)).ok_or(ParamsError::NotAnObject)?;
+        super::apply(&object, params).map(|changed| changed.body)
+    }
 
     fn members(text: &str) -> Vec<(Box<str>, Box<RawValue>)> {
         let Members(members) = serde_json::from_str(text).expect(text);
@@ -93,7 +123,7 @@ mod tests {
 
     fn params(default: &str, set: &str, drop: &[&str]) -> Params {
         let drop = drop.iter().map(|name| Box::from(*name)).collect();
-        Params { default: members(default), set: members(set), drop }
+        Params { default: members(default), set: members(set), drop, above: None }
     }
 
     #[test]
@@ -116,8 +146,18 @@ mod tests {
             ),
         ] {
             let changed = apply(body.as_bytes(), &params(default, set, drop)).expect(body);
-            assert_eq!(String::from_utf8(changed).expect("UTF-8"), expected, "{body}");
+            assert_eq!(changed, expected, "{body}");
         }
+    }
+
+    #[test]
+    fn what_is_nearer_counts_and_what_stands_above_holds_where_it_says_nothing() {
+        let top = Arc::new(params(r#"{"d":1,"e":1}"#, r#"{"a":1,"b":1,"c":1}"#, &["x", "y"]));
+        let middle = Params { above: Some(Arc::clone(&top)), ..params(r#"{"e":2,"f":2}"#, r#"{"b":2}"#, &[]) };
+        let own = Params { above: Some(Arc::new(middle)), ..params(r#"{"f":3}"#, r#"{"c":3,"n":3}"#, &["y"]) };
+        let changed = apply(br#"{"x":0,"y":0,"e":0,"b":0}"#, &own).expect("an object");
+        assert_eq!(changed, r#"{"e":0,"b":2,"f":3,"d":1,"c":3,"n":3,"a":1}"#);
+        assert!(!own.is_empty() && Params { above: Some(top), ..Params::default() }.adds_nothing());
     }
 
     #[test]

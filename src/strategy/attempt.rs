@@ -8,47 +8,49 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body::Body;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::apply::apply;
+use super::held::Held;
 use crate::{
     body::FullOr,
     context::{Attempt, ConfigObject, Params, RequestConfig, Route, Stage},
     rejection::Rejection,
 };
 
-/// Notes which target is asked and the how-manieth time, and changes the body as the target wants it.
+/// Notes which target is asked and the how-manieth time, and changes the body as the target wants it. `held` is the body
+/// as it came, where it was looked at.
 pub(super) fn prepare<B: Body<Data = Bytes>>(
     request: &mut Request<FullOr<B>>,
     leaf: &Arc<ConfigObject>,
     retries: u32,
+    held: &mut Option<Held>,
 ) -> Result<(), Rejection> {
     let attempt = Attempt { object: Some(Arc::clone(leaf)), retries };
     let config = request.extensions_mut().get_mut::<RequestConfig>();
     let config = config.ok_or_else(|| Rejection::misassembled("ModelLayer"))?;
     (config.attempt, config.stage) = (attempt, Stage::Chosen);
-    if leaf.params.is_empty() { Ok(()) } else { change(request, &leaf.params) }
+    if leaf.params.is_empty() { Ok(()) } else { change(request, &leaf.params, held) }
 }
 
 /// A form, an empty body, and what a `GET` carries have no members: they pass as they are.
-fn change<B: Body<Data = Bytes>>(request: &mut Request<FullOr<B>>, params: &Params) -> Result<(), Rejection> {
-    let Some(body) = members(request)?.filter(|body| !body.is_empty()) else { return Ok(()) };
-    let changed = apply(&body, params)?;
-    if touches_model(params) {
-        let model = model(&changed);
-        if let Some(config) = request.extensions_mut().get_mut::<RequestConfig>() {
-            config.model.body = model;
+fn change<B: Body<Data = Bytes>>(
+    request: &mut Request<FullOr<B>>,
+    params: &Arc<Params>,
+    held: &mut Option<Held>,
+) -> Result<(), Rejection> {
+    let held = match held {
+        Some(held) => held,
+        None => held.insert(Held::of(request)?),
+    };
+    let Some(changed) = held.changed(params)? else { return Ok(()) };
+    if let Some(config) = request.extensions_mut().get_mut::<RequestConfig>() {
+        config.model.unclear = changed.unclear;
+        if let Some(model) = &changed.model {
+            config.model.body.clone_from(model);
         }
     }
-    request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(changed.len()));
-    *request.body_mut() = FullOr::full(changed);
+    request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(changed.body.len()));
+    *request.body_mut() = FullOr::full(changed.body.clone());
     Ok(())
-}
-
-fn touches_model(params: &Params) -> bool {
-    let set = params.default.iter().chain(&params.set).map(|(name, _)| name);
-    set.chain(&params.drop).any(|name| **name == *"model")
 }
 
 /// The body, where it has members that a config may read or change.
@@ -84,15 +86,4 @@ fn is_form<B>(request: &Request<B>) -> bool {
 /// Whether the body begins like a JSON object, which no form does.
 fn is_object<B: Body<Data = Bytes>>(body: &FullOr<B>) -> bool {
     body.as_full().is_some_and(|whole| whole.trim_ascii_start().starts_with(b"{"))
-}
-
-/// The model that a JSON object names. What is no text names none.
-fn model(body: &[u8]) -> Option<Box<str>> {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        model: Option<&'a RawValue>,
-    }
-
-    serde_json::from_str(serde_json::from_slice::<Named<'_>>(body).ok()?.model?.get()).ok()
 }

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | closed | 0 | as many failures in a row as the threshold says |
 //! | open | when it opened | the cooldown |
-//! | half open | the same, longer ago than the cooldown | one request: it opens the circuit anew for as long as it takes, its success closes it |
+//! | half open | the same, longer ago than the cooldown | one request: it opens the circuit anew for as long as it takes, its success closes it. Where it finds nothing out, the circuit is half open again |
 
 use std::sync::{LazyLock, atomic::Ordering};
 
@@ -35,18 +35,33 @@ pub(super) fn is_open(object: &ConfigObject, now: u64) -> bool {
     }
 }
 
-/// A request goes to the target. Where the circuit is half open, it stays the only one for another cooldown.
-pub(super) fn enter(breaker: &Breaker, now: u64) {
-    let opened = breaker.opened.load(Ordering::Acquire);
-    if opened != 0 && is_cool(breaker, opened, now) {
-        let _ = breaker.opened.compare_exchange(opened, now + 1, Ordering::AcqRel, Ordering::Relaxed);
-    }
+/// What the one request holds that finds out whether a target is well again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Probe {
+    before: u64,
+    since: u64,
 }
 
-/// Notes what came of a request that entered at `entered`. What an earlier request says is no news once the circuit has
-/// opened.
-pub(super) fn leave(breaker: &Breaker, entered: u64, now: u64, outcome: Outcome) {
-    let Some(failed) = is_failure(breaker, outcome) else { return };
+/// A request goes to the target. Where the circuit is half open, it stays the only one for another cooldown, unless it
+/// gives back what it gets here.
+pub(super) fn enter(breaker: &Breaker, now: u64) -> Option<Probe> {
+    let (before, since) = (breaker.opened.load(Ordering::Acquire), now + 1);
+    let open = &breaker.opened;
+    let taken = before != 0
+        && is_cool(breaker, before, now)
+        && open.compare_exchange(before, since, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+    taken.then_some(Probe { before, since })
+}
+
+/// The request found nothing out: the next one may.
+pub(super) fn give_back(breaker: &Breaker, probe: &Probe) {
+    let _ = breaker.opened.compare_exchange(probe.since, probe.before, Ordering::AcqRel, Ordering::Relaxed);
+}
+
+/// Notes what came of a request that entered at `entered`, and tells whether that says anything about the provider. What
+/// an earlier request says is no news once the circuit has opened.
+pub(super) fn leave(breaker: &Breaker, entered: u64, now: u64, outcome: Outcome) -> bool {
+    let Some(failed) = is_failure(breaker, outcome) else { return false };
     let opened = breaker.opened.load(Ordering::Acquire);
     match (failed, opened) {
         (true, 0) => {
@@ -65,6 +80,7 @@ pub(super) fn leave(breaker: &Breaker, entered: u64, now: u64, outcome: Outcome)
             let _ = breaker.opened.compare_exchange(opened, 0, Ordering::AcqRel, Ordering::Relaxed);
         }
     }
+    true
 }
 
 /// `None`: it says nothing about the provider.
@@ -73,8 +89,8 @@ fn is_failure(breaker: &Breaker, outcome: Outcome) -> Option<bool> {
     match outcome.source {
         Source::Provider => Some(listed.unwrap_or(outcome.status > 500)),
         Source::Network => Some(true),
-        Source::Limit | Source::Refusal => listed.filter(|listed| *listed),
-        Source::Exception => None,
+        Source::Limit | Source::Lapsed => listed.filter(|listed| *listed),
+        Source::Refusal | Source::Exception => None,
     }
 }
 
@@ -107,7 +123,7 @@ mod tests {
     const COOLDOWN: u64 = 30_000;
 
     fn closed(threshold: u32, codes: Option<Vec<u16>>) -> Breaker {
-        Breaker::new(threshold, Duration::from_millis(COOLDOWN), codes)
+        Breaker::new(threshold, Duration::from_millis(COOLDOWN), codes.map(Into::into))
     }
 
     fn answer(status: u16) -> Outcome {
@@ -162,6 +178,25 @@ mod tests {
     }
 
     #[test]
+    fn who_finds_nothing_out_leaves_it_to_the_next_one() {
+        let breaker = closed(1, None);
+        ask(&breaker, 0, answer(502));
+        let probe = enter(&breaker, COOLDOWN).expect("the only one");
+        assert_eq!(enter(&breaker, COOLDOWN), None);
+        assert!(!leave(&breaker, COOLDOWN, COOLDOWN, Outcome { status: 400, source: Source::Refusal }));
+        give_back(&breaker, &probe);
+        assert_eq!(state(&breaker, COOLDOWN), State::HalfOpen);
+        // What comes too late changes nothing.
+        let late = enter(&breaker, COOLDOWN + 1).expect("the next one");
+        let other = enter(&breaker, 2 * COOLDOWN + 1).expect("after another cooldown");
+        give_back(&breaker, &late);
+        assert_eq!(state(&breaker, 2 * COOLDOWN + 1), State::Open);
+        assert!(leave(&breaker, 2 * COOLDOWN + 1, 2 * COOLDOWN + 2, answer(200)));
+        give_back(&breaker, &other);
+        assert_eq!(state(&breaker, 2 * COOLDOWN + 2), State::Closed);
+    }
+
+    #[test]
     fn a_request_of_before_says_nothing_new() {
         for status in [200, 502] {
             let breaker = closed(1, None);
@@ -187,9 +222,11 @@ mod tests {
             (Some(vec![401]), of(Source::Network, 504), Some(true)),
             (None, of(Source::Limit, 408), None),
             (Some(vec![408]), of(Source::Limit, 408), Some(true)),
-            (None, of(Source::Refusal, 412), None),
-            (Some(vec![412]), of(Source::Refusal, 412), Some(true)),
-            (Some(vec![412]), of(Source::Refusal, 400), None),
+            (None, of(Source::Lapsed, 412), None),
+            (Some(vec![412]), of(Source::Lapsed, 412), Some(true)),
+            (Some(vec![412]), of(Source::Lapsed, 401), None),
+            (Some(vec![400, 412]), of(Source::Refusal, 400), None),
+            (Some(vec![400, 412]), of(Source::Refusal, 412), None),
             (Some(vec![500]), of(Source::Exception, 500), None),
         ] {
             assert_eq!(is_failure(&closed(1, codes.clone()), outcome), expected, "{codes:?} {outcome:?}");

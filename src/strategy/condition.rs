@@ -3,7 +3,7 @@
 use super::facts::{Facts, Value};
 use crate::context::{Operand, Query, Test};
 
-/// Text longer than this matches no pattern, because the time that a match takes grows with both. In bytes.
+/// Text longer than this matches no pattern and is no number, because the time that either takes grows with it. In bytes.
 const LONGEST_TEXT: usize = 4 * 1024;
 
 /// An operator that there is not.
@@ -68,8 +68,8 @@ fn equal(value: &Value<'_>, operand: &Operand) -> bool {
 fn compare(value: &Value<'_>, operand: &Operand, holds: impl FnOnce(f64, f64) -> bool) -> bool {
     let value = match value {
         Value::Number(number) => Some(*number),
-        Value::Text(text) => parse_float(text),
-        Value::Missing | Value::Null | Value::Flag(_) | Value::Other(_) => None,
+        Value::Text(text) if text.len() <= LONGEST_TEXT => parse_float(text),
+        Value::Missing | Value::Null | Value::Flag(_) | Value::Text(_) | Value::Other(_) => None,
     };
     let operand = match operand {
         Operand::Number(number) => Some(*number),
@@ -207,13 +207,15 @@ mod tests {
         }
         let long = Value::Text("a".repeat(LONGEST_TEXT + 1).into());
         assert_eq!(passes(&pattern("a"), &long), Ok(false));
+        let long = Value::Text("1".repeat(LONGEST_TEXT + 1).into());
+        assert_eq!(passes(&Test::Greater(Operand::Number(0.0)), &long), Ok(false));
     }
 
     #[test]
     fn parts_are_asked_no_further_than_it_takes() {
         let headers = HeaderMap::new();
         let metadata = Metadata::from_json(br#"{"a":"1"}"#);
-        let facts = Facts::new(&headers, "/", &metadata, b"");
+        let facts = Facts::new(&headers, "/", &metadata, None);
         let is = |text: &str| Query::Test(Field::Metadata("a".into()), Test::Equal(operand(text)));
         let strange = || Query::Test(Field::Unknown, Test::Unsupported("$zz".into()));
         for (query, expected) in [

@@ -4,9 +4,10 @@ use std::{borrow::Cow, cell::OnceCell};
 
 use http::{HeaderMap, HeaderValue};
 
+use super::held::{Held, Object};
 use crate::{
     context::{Field, Metadata},
-    json::{Members, Name},
+    json::Name,
 };
 
 /// A request, as far as a strategy may ask for it.
@@ -14,9 +15,9 @@ pub(super) struct Facts<'a> {
     headers: &'a HeaderMap,
     path: &'a str,
     metadata: &'a Metadata,
-    body: &'a [u8],
-    /// The members of the body, read when the first one is asked for.
-    members: OnceCell<Members<'a>>,
+    body: Option<&'a Held>,
+    /// The values of the body's members by their place, each read when it is asked for first.
+    values: OnceCell<Box<[OnceCell<Value<'a>>]>>,
 }
 
 /// The value of a field, as JSON has values.
@@ -33,29 +34,44 @@ pub(super) enum Value<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// `body` is empty where it has no members that could be asked for.
-    pub(super) fn new(headers: &'a HeaderMap, path: &'a str, metadata: &'a Metadata, body: &'a [u8]) -> Self {
-        Self { headers, path, metadata, body, members: OnceCell::new() }
+    /// `body` is there where it has members that could be asked for.
+    pub(super) fn new(headers: &'a HeaderMap, path: &'a str, metadata: &'a Metadata, body: Option<&'a Held>) -> Self {
+        Self { headers, path, metadata, body, values: OnceCell::new() }
     }
 
     pub(super) fn value(&self, field: &Field) -> Value<'_> {
         match field {
             Field::Metadata(name) => self.metadata.get(name).map_or(Value::Missing, |text| Value::Text(text.into())),
-            Field::Param(name) => self.member(name),
+            Field::Param(name) => self.member(name).map_or(Value::Missing, Value::shared),
             Field::Header(name) => self.headers.get(&**name).map_or(Value::Missing, header),
             Field::Path => Value::Text(self.path.into()),
             Field::Unknown => Value::Missing,
         }
     }
 
-    /// A member that stands there twice has its last value, as in JavaScript. A body that is no JSON object has none.
-    fn member(&self, name: &str) -> Value<'_> {
-        let Members(members) = self.members.get_or_init(|| serde_json::from_slice(self.body).unwrap_or_default());
-        members.iter().rev().find(|(member, _)| member == name).map_or(Value::Missing, |(_, value)| json(value.get()))
+    /// The member's value. A body that is no JSON object has none.
+    fn member(&self, name: &str) -> Option<&Value<'a>> {
+        let object: &'a Object = self.body?.object()?;
+        let place = object.place(name)?;
+        let values = self.values.get_or_init(|| vec![OnceCell::new(); object.members.len()].into());
+        let text = || std::str::from_utf8(&object.members[place].1).unwrap_or_default();
+        values.get(place).map(|value| value.get_or_init(|| json(text())))
     }
 }
 
 impl<'a> Value<'a> {
+    /// The same without a copy of its text.
+    fn shared(&self) -> Value<'_> {
+        match self {
+            Self::Missing => Value::Missing,
+            Self::Null => Value::Null,
+            Self::Flag(flag) => Value::Flag(*flag),
+            Self::Number(number) => Value::Number(*number),
+            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Self::Other(text) => Value::Other(text),
+        }
+    }
+
     /// What it reads, where it says anything.
     pub(super) fn into_text(self) -> Option<Cow<'a, str>> {
         match self {
@@ -93,7 +109,10 @@ fn json(text: &str) -> Value<'_> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+
     #[test]
     fn every_field_has_its_value() {
         let mut headers = HeaderMap::new();
@@ -101,7 +120,8 @@ mod tests {
         headers.insert("x-raw", HeaderValue::from_bytes(b"\xe9").expect("a value"));
         let metadata = Metadata::from_json(br#"{"team":"a"}"#);
         let body = br#" {"t":"\u0061","n":1.50,"big":1e999,"neg":-0,"yes":true,"no":false,"nil":null,"o":{"a":1},"l":[1],"half":"\ud800","t2":1,"t2":2} "#;
-        let facts = Facts::new(&headers, "/v1/chat/completions", &metadata, body);
+        let held = Held::new(Bytes::from_static(body));
+        let facts = Facts::new(&headers, "/v1/chat/completions", &metadata, Some(&held));
         let text = |text: &'static str| Value::Text(text.into());
         for (field, expected) in [
             (Field::Metadata("team".into()), text("a")),
@@ -127,7 +147,8 @@ mod tests {
             assert_eq!(facts.value(&field), expected, "{field:?}");
         }
         for body in ["", "[]", "{", "\"t\"", "--x"] {
-            let facts = Facts::new(&headers, "/v1/chat/completions", &metadata, body.as_bytes());
+            let held = Held::new(Bytes::from_static(body.as_bytes()));
+            let facts = Facts::new(&headers, "/v1/chat/completions", &metadata, Some(&held));
             assert_eq!(facts.value(&Field::Param("t".into())), Value::Missing, "{body}");
         }
     }

@@ -40,7 +40,8 @@ pin_project! {
         Refused { response: Option<Response<Bytes>> },
         Trying { #[pin] future: F, under: Option<Box<U>> },
         Waiting { #[pin] sleep: Sleep, under: Option<Box<U>> },
-        Readying { under: Option<Box<U>> },
+        // Whoever asks several targets lets others run in between.
+        Readying { under: Option<Box<U>>, has_yielded: bool },
     }
 }
 
@@ -93,7 +94,7 @@ where
 {
     let mut request = again.original.request.clone().map(FullOr::full);
     let (leaf, retries) = under.trial.target();
-    if let Err(rejection) = prepare(&mut request, leaf, retries) {
+    if let Err(rejection) = prepare(&mut request, leaf, retries, &mut again.original.held) {
         return again.refused(rejection);
     }
     let future = again.service.call(request);
@@ -142,7 +143,7 @@ where
                             }));
                         }
                         Ok(Step::Wait(wait)) => State::Waiting { sleep: sleep(wait), under: Some(under) },
-                        Ok(Step::Next) => State::Readying { under: Some(under) },
+                        Ok(Step::Next) => State::Readying { under: Some(under), has_yielded: false },
                         Err(rejection) => match again.take() {
                             Some(again) => again.refused(rejection),
                             None => return Poll::Pending,
@@ -151,9 +152,13 @@ where
                 }
                 Projected::Waiting { sleep, under } => {
                     ready!(sleep.poll(cx));
-                    State::Readying { under: under.take() }
+                    State::Readying { under: under.take(), has_yielded: true }
                 }
-                Projected::Readying { under: place } => {
+                Projected::Readying { under: place, has_yielded } => {
+                    if !std::mem::replace(has_yielded, true) {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     let again = place.as_mut().and_then(|under| under.again.as_mut());
                     let Some(again) = again else { return Poll::Pending };
                     ready!(again.service.poll_ready(cx))?;

@@ -12,20 +12,26 @@
 //!
 //! Conditions see the metadata, the members of a JSON body and the path, and compare as JavaScript does: `$eq`, `$ne`,
 //! `$in` and `$nin` by value and type, `$gt`, `$gte`, `$lt` and `$lte` by the numbers that texts begin with. What is
-//! missing equals nothing, and no pattern (`$regex`) matches it, nor a text of more than 4 KiB.
+//! missing equals nothing, and no pattern (`$regex`) matches it, nor a text of more than 4 KiB, which is no number, either.
 //!
 //! `retry` asks the same target again, up to five times, before any fallback: for the statuses in `on_status_codes`
 //! (429, 500, 502, 503, 504 and 529 unless set), after half a second, then twice as long each time, up to ten seconds,
-//! and up to half of it more by chance; or, with `use_retry_after_headers`, after the time that the provider says. All
-//! the waits of a request together have [a limit](StrategyLayer::max_wait). `cb_config` of a saved config leaves a
-//! target out of `fallback` and `loadbalance` for its `cooldown_interval` after `failure_threshold` failures in a row;
-//! then one request finds out whether it is well again. Where every target of a group is left out, none is.
+//! and up to half of it more by chance; or, with `use_retry_after_headers`, after the time that the provider says, but
+//! for a tenth of a second at least. All the waits of a request together have [a limit](StrategyLayer::max_wait), so has
+//! [the time](StrategyLayer::deadline) in which attempts begin, and there are sixteen attempts at most, whatever the
+//! config says.
+//!
+//! `cb_config` of a saved config leaves a target out of `fallback` and `loadbalance` for its `cooldown_interval` after
+//! `failure_threshold` failures in a row; then one request finds out whether it is well again, or leaves it to the next
+//! one where it finds nothing out. Nothing counts but what the provider does: no request that is refused here, none that
+//! was broken off or had a limit of its own, and none to a provider or host that its caller chose. Where every target of
+//! a group is left out, none is.
 //!
 //! Each attempt gets the request as it came, changed by `default_params`, `override_params` and `drop_params` of its
-//! target, in this order. The body's bytes are shared, not copied. Only the head of an answer decides: what is handed
+//! target and of the groups around it, in this order. The body's bytes are shared, not copied. Only the head of an answer decides: what is handed
 //! on streams, and there is no retry any more; what isn't is dropped unread. The answer says in
 //! `x-portkey-last-used-option-index` which target it is from, and in `x-portkey-retry-attempt-count` how often that
-//! was asked again: -1 where no try was left. A request with one target that is asked once costs a look at its
+//! was asked again: -1 where no try or no time was left. A request with one target that is asked once costs a look at its
 //! extensions.
 //!
 //! Waiting needs tokio's timer.
@@ -71,6 +77,7 @@ mod choose;
 mod condition;
 mod facts;
 mod future;
+mod held;
 mod layer;
 mod outcome;
 mod retry;

@@ -20,8 +20,10 @@ pub(super) enum Source {
     Network,
     /// Nobody within the time that the request itself set.
     Limit,
-    /// The gateway refused to ask this target. Another one may do, the same one won't.
+    /// The gateway refused to ask this target for this request. Another one may do, the same one won't.
     Refusal,
+    /// The gateway asks this target for nobody now, because its entry is used up or expired.
+    Lapsed,
     /// The gateway itself failed: no target will do.
     Exception,
 }
@@ -38,6 +40,12 @@ impl Outcome {
         }
     }
 
+    /// Whether it is one of these statuses. A provider that can't be reached counts as 500, too, which is what Portkey's
+    /// gateway makes of it, and what lists are written for.
+    pub(super) fn is_one_of(self, codes: &[u16]) -> bool {
+        codes.contains(&self.status) || (self.source == Source::Network && codes.contains(&500))
+    }
+
     pub(super) fn is_success(self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -48,6 +56,7 @@ impl Source {
         match kind {
             Kind::BadGateway | Kind::GatewayTimeout => Self::Network,
             Kind::Timeout => Self::Limit,
+            Kind::EntryExhausted | Kind::EntryExpired => Self::Lapsed,
             Kind::Misassembled | Kind::Internal | Kind::NotImplemented | Kind::Unavailable => Self::Exception,
             _ => Self::Refusal,
         }
@@ -76,6 +85,9 @@ mod tests {
             (Kind::Unavailable, Source::Exception),
             (Kind::InvalidRequest, Source::Refusal),
             (Kind::KeyExhausted, Source::Refusal),
+            (Kind::ModelNotAllowed, Source::Refusal),
+            (Kind::EntryExhausted, Source::Lapsed),
+            (Kind::EntryExpired, Source::Lapsed),
         ] {
             for grpc in [false, true] {
                 let asked = Asked { grpc, ..Asked::default() };

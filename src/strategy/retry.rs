@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header::RETRY_AFTER};
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Source};
 use crate::context::Retry;
 
 /// How often a target is asked again at most, whatever the config says.
@@ -14,6 +14,8 @@ const DEFAULT: [u16; 6] = [429, 500, 502, 503, 504, 529];
 /// The first wait, before chance adds up to half of it. Every further one is twice as long.
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(10);
+/// The least wait, even where the provider says that none is needed.
+const LEAST: Duration = Duration::from_millis(100);
 
 /// What follows an attempt at one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +50,15 @@ pub(super) fn verdict(retry: Option<&Retry>, tried: &Tried<'_>, now: SystemTime,
         return Verdict::Done;
     };
     let codes = retry.on_status_codes.as_deref().unwrap_or(&DEFAULT);
-    if !codes.contains(&tried.outcome.status) {
+    // A provider that could not be reached is asked again whatever the list says.
+    if tried.outcome.source != Source::Network && !tried.outcome.is_one_of(codes) {
         return Verdict::Done;
     }
     if tried.retries >= most(Some(retry)) {
         return Verdict::Exhausted;
     }
     let told = tried.headers.filter(|_| retry.use_retry_after).and_then(|headers| told(headers, now));
-    let wait = told.unwrap_or_else(|| backoff(tried.retries, chance()));
+    let wait = told.map_or_else(|| backoff(tried.retries, chance()), |told| told.max(LEAST));
     if wait <= tried.left { Verdict::Again(wait) } else { Verdict::Exhausted }
 }
 
@@ -172,15 +175,16 @@ mod tests {
         for (lines, expected) in [
             (&[("retry-after", "7")][..], again(7000)),
             (&[("retry-after", " 7 ")], again(7000)),
-            (&[("retry-after", "0")], again(0)),
+            (&[("retry-after", "0")], again(100)),
             (&[("retry-after", "1.5")], again(1500)),
-            (&[("retry-after-ms", "70")], again(70)),
-            (&[("x-ms-retry-after-ms", "71")], again(71)),
-            (&[("retry-after", "7"), ("x-ms-retry-after-ms", "71")], again(71)),
-            (&[("retry-after", "7"), ("x-ms-retry-after-ms", "71"), ("retry-after-ms", "72")], again(72)),
+            (&[("retry-after-ms", "70")], again(100)),
+            (&[("retry-after-ms", "170")], again(170)),
+            (&[("x-ms-retry-after-ms", "171")], again(171)),
+            (&[("retry-after", "7"), ("x-ms-retry-after-ms", "171")], again(171)),
+            (&[("retry-after", "7"), ("x-ms-retry-after-ms", "171"), ("retry-after-ms", "172")], again(172)),
             (&[("retry-after-ms", "soon"), ("retry-after", "7")], again(7000)),
             (&[("retry-after", "Sun, 06 Nov 1994 08:50:00 GMT")], again(23_000)),
-            (&[("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")], again(0)),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")], again(100)),
             (&[("retry-after", "60")], again(60_000)),
             (&[("retry-after", "61")], Verdict::Exhausted),
             (&[("retry-after", "1e30")], Verdict::Exhausted),

@@ -2,7 +2,6 @@ use std::{
     fmt, mem,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -12,9 +11,10 @@ use tower_service::Service;
 
 use super::{
     StrategyFuture,
-    attempt::{members, prepare, whole},
+    attempt::{prepare, whole},
     future::Again,
-    trial::{Original, Trial},
+    held::Held,
+    trial::{Limits, Original, Trial},
     walk::leaves,
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 /// A service that is asked for one target of a config after the other. See the [module](super).
 pub struct Strategy<S, R> {
     pub(super) inner: S,
-    pub(super) max_wait: Duration,
+    pub(super) limits: Limits,
     pub(super) render: R,
 }
 
@@ -55,14 +55,14 @@ where
         };
         let (root, reads_params) = (Arc::clone(&tree.root), tree.reads_params);
         if is_plain(&root) {
-            return match prepare(&mut request, &root, 0) {
+            return match prepare(&mut request, &root, 0, &mut None) {
                 Ok(()) => StrategyFuture::direct(self.inner.call(request)),
                 Err(rejection) => self.refused(rejection, request),
             };
         }
-        match begin(&root, reads_params, self.max_wait, &request) {
-            Ok((trial, members)) if trial.may_go_on() => self.several(trial, members, request),
-            Ok((trial, _)) => self.once(trial, request),
+        match begin(&root, reads_params, self.limits, &request) {
+            Ok((trial, held)) if trial.may_go_on() => self.several(trial, held, request),
+            Ok((trial, held)) => self.once(trial, held, request),
             Err(rejection) => self.refused(rejection, request),
         }
     }
@@ -73,19 +73,19 @@ fn is_plain(root: &ConfigObject) -> bool {
     root.branch.is_none() && root.retry.is_none() && root.breaker.is_none()
 }
 
-/// The first target, and the body, where the config asks for members of it and it has some.
+/// The first target, and the body, where the config asks for members of it.
 fn begin<B: Body<Data = Bytes>>(
     root: &Arc<ConfigObject>,
     reads_params: bool,
-    max_wait: Duration,
+    limits: Limits,
     request: &Request<FullOr<B>>,
-) -> Result<(Trial, Bytes), Rejection> {
+) -> Result<(Trial, Option<Held>), Rejection> {
     if is_of_one_account(request) && leaves(root) > 1 {
         let message = "Invalid config provided. Maximum one target is allowed for batch/file/fine_tuning requests";
         return Err(Rejection::new(Kind::InvalidRequest).with_message(message));
     }
-    let members = if reads_params { members(request)? } else { None }.unwrap_or_default();
-    Ok((Trial::begin(root, request, &members, max_wait)?, members))
+    let held = reads_params.then(|| Held::of(request)).transpose()?;
+    Ok((Trial::begin(root, request, held.as_ref(), limits)?, held))
 }
 
 /// Whether the request is about what one account of one provider holds.
@@ -96,12 +96,17 @@ fn is_of_one_account<B>(request: &Request<B>) -> bool {
 
 impl<S, R: RenderRejection + Clone> Strategy<S, R> {
     /// The request itself goes, whatever its body is.
-    fn once<B: Body<Data = Bytes>>(&mut self, trial: Trial, mut request: Request<FullOr<B>>) -> StrategyFuture<S, R, B>
+    fn once<B: Body<Data = Bytes>>(
+        &mut self,
+        trial: Trial,
+        mut held: Option<Held>,
+        mut request: Request<FullOr<B>>,
+    ) -> StrategyFuture<S, R, B>
     where
         S: Service<Request<FullOr<B>>>,
     {
         let (leaf, retries) = trial.target();
-        match prepare(&mut request, leaf, retries) {
+        match prepare(&mut request, leaf, retries, &mut held) {
             Ok(()) => StrategyFuture::once(self.inner.call(request), trial),
             Err(rejection) => self.refused(rejection, request),
         }
@@ -111,7 +116,7 @@ impl<S, R: RenderRejection + Clone> Strategy<S, R> {
     fn several<B: Body<Data = Bytes>>(
         &mut self,
         trial: Trial,
-        members: Bytes,
+        held: Option<Held>,
         request: Request<FullOr<B>>,
     ) -> StrategyFuture<S, R, B>
     where
@@ -124,7 +129,7 @@ impl<S, R: RenderRejection + Clone> Strategy<S, R> {
         // The ready service goes with the request; its clone is made ready by the next `poll_ready`.
         let clone = self.inner.clone();
         let service = mem::replace(&mut self.inner, clone);
-        let original = Original { request: request.map(|_| body), members };
+        let original = Original { request: request.map(|_| body), held };
         StrategyFuture::several(trial, Again { original, service, render: self.render.clone() })
     }
 
@@ -139,12 +144,12 @@ impl<S, R: RenderRejection + Clone> Strategy<S, R> {
 
 impl<S: Clone, R: Clone> Clone for Strategy<S, R> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), max_wait: self.max_wait, render: self.render.clone() }
+        Self { inner: self.inner.clone(), limits: self.limits, render: self.render.clone() }
     }
 }
 
 impl<S: fmt::Debug, R> fmt::Debug for Strategy<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Strategy").field("inner", &self.inner).field("max_wait", &self.max_wait).finish_non_exhaustive()
+        f.debug_struct("Strategy").field("inner", &self.inner).field("limits", &self.limits).finish_non_exhaustive()
     }
 }

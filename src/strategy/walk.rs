@@ -50,6 +50,11 @@ impl Walk {
         Ok(None)
     }
 
+    /// Whether there is a target to ask after this outcome.
+    pub(super) fn goes_on(&self, outcome: Outcome, now: u64) -> bool {
+        outcome.source != Source::Exception && self.0.iter().any(|place| place.find(outcome, now).is_some())
+    }
+
     /// Whether there may be a target to ask after this one.
     pub(super) fn may_go_on(&self) -> bool {
         self.0.iter().any(|place| place.targets().len() > place.at + 1)
@@ -78,19 +83,23 @@ impl Place {
         self.group.branch.as_ref().map_or(&[], |branch| &branch.targets)
     }
 
-    /// The next target that may be asked, if this is an answer to go on after.
     fn next(&mut self, outcome: Outcome, now: u64) -> Option<Arc<ConfigObject>> {
+        let (at, choice) = self.find(outcome, now)?;
+        let target = Arc::clone(&choice.object);
+        self.at = at;
+        Some(target)
+    }
+
+    /// The next target that may be asked, if this is an answer to go on after.
+    fn find(&self, outcome: Outcome, now: u64) -> Option<(usize, &Choice)> {
         let goes_on = match &self.group.branch.as_ref()?.mode {
-            Mode::Fallback { on_status_codes: Some(codes) } => codes.contains(&outcome.status),
+            Mode::Fallback { on_status_codes: Some(codes) } => outcome.is_one_of(codes),
             Mode::Fallback { on_status_codes: None } => !outcome.is_success(),
             Mode::Single | Mode::LoadBalance { .. } | Mode::Conditional { .. } => false,
         };
         let open = |choice: &Choice| !self.all_open && is_open(&choice.object, now);
         let mut rest = self.targets().iter().enumerate().skip(self.at + 1);
-        let (at, choice) = rest.find(|(_, choice)| goes_on && !open(choice))?;
-        let target = Arc::clone(&choice.object);
-        self.at = at;
-        Some(target)
+        rest.find(|(_, choice)| goes_on && !open(choice))
     }
 }
 
@@ -150,13 +159,15 @@ mod tests {
         chance: fn() -> f64,
     ) -> Result<String, Rejection> {
         let (headers, metadata) = (HeaderMap::new(), Metadata::from_json(br#"{"team":"a"}"#));
-        let facts = Facts::new(&headers, "/v1/chat/completions", &metadata, b"");
+        let facts = Facts::new(&headers, "/v1/chat/completions", &metadata, None);
         let view = View { facts, now, since_1970: Duration::ZERO, chance };
         let mut walk = Walk::default();
         let mut seen = vec![walk.first(root, &view)?];
         for answer in answers {
-            let may_go_on = walk.may_go_on();
-            let Some(next) = walk.next(*answer, &view)? else { break };
+            let (may_go_on, goes_on) = (walk.may_go_on(), walk.goes_on(*answer, now));
+            let next = walk.next(*answer, &view)?;
+            assert_eq!(goes_on, next.is_some());
+            let Some(next) = next else { break };
             assert!(may_go_on);
             seen.push(next);
         }

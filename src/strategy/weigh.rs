@@ -88,7 +88,10 @@ mod tests {
     use http::HeaderMap;
 
     use super::*;
-    use crate::context::{Field, Metadata};
+    use crate::{
+        context::{Field, Metadata},
+        strategy::held::Held,
+    };
 
     /// Whether `count` of `of` trials is what a chance of `chance` gives, within three standard deviations.
     fn is_likely(count: usize, of: usize, chance: f64) -> bool {
@@ -152,7 +155,8 @@ mod tests {
         let of = |metadata: &str, body: &str, ttl: Option<u64>, seconds: u64| {
             let sticky = Sticky { fields: fields.clone(), ttl: ttl.map(Duration::from_secs) };
             let (headers, metadata) = (HeaderMap::new(), Metadata::from_json(metadata.as_bytes()));
-            let facts = Facts::new(&headers, "/", &metadata, body.as_bytes());
+            let held = Held::new(bytes::Bytes::copy_from_slice(body.as_bytes()));
+            let facts = Facts::new(&headers, "/", &metadata, Some(&held));
             key(&sticky, "config", &facts, Duration::from_secs(seconds))
         };
         let one = of(r#"{"user":"a"}"#, "", None, 0);

@@ -390,6 +390,30 @@ fn what_may_not_be_used_now_is_told_as_portkey_tells_it() {
     }
 }
 
+/// What a config adds is judged like what the caller writes.
+#[test]
+fn a_config_adds_no_other_model() {
+    let layer = prod(|entry| entry.with_models(["gpt-4o"]));
+    for (changes, status) in [
+        (r#""override_params":{"models":["o3"]}"#, 400),
+        (r#""default_params":{"models":["o3"]}"#, 400),
+        (r#""override_params":{"models":["o3"]},"drop_params":["model"]"#, 400),
+        (r#""override_params":{"Model":"o3"}"#, 400),
+        (r#""override_params":{"model":null}"#, 400),
+        (r#""override_params":{"model":["o3"]}"#, 400),
+        (r#""override_params":{"model":{"id":"o3"}}"#, 400),
+        (r#""override_params":{"model":"o3"}"#, 412),
+        (r#""override_params":{"model":"gpt-4o","temperature":0}"#, 200),
+        (r#""override_params":{"temperature":0}"#, 200),
+        (r#""override_params":{"models":["o3"]},"retry":{"attempts":1}"#, 400),
+    ] {
+        let config = format!(r#"{{"provider":"@prod",{changes}}}"#);
+        let lines = [("x-portkey-api-key", KEY), ("x-portkey-config", config.as_str())];
+        let answer = send(&layer, request_with(&Method::POST, CHAT, &lines, r#"{"model":"gpt-4o"}"#));
+        assert_eq!((answer.status(), answer.seen.is_some()), (status, status == 200), "{changes}");
+    }
+}
+
 #[test]
 fn a_list_of_models_holds_however_a_model_is_named() {
     let layer = prod(|entry| entry.with_models(["gpt-4o"]));

@@ -1,20 +1,31 @@
 //! Saved configs: which one counts, who may name it, and what keys and workspaces bring along.
 
-use std::future::ready;
+use std::{
+    convert::Infallible,
+    future::ready,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use http::Request;
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::Full;
 use proptest::prelude::*;
 use serde_json::json;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_portkey::{
-    ConfigLayer, ExtractLayer,
+    Authenticated, ConfigLayer, ExtractLayer, PortkeyLayer, Secret,
+    auth::KeySet,
+    body::FullOr,
     config::{ConfigSet, ResolveConfig, SavedConfig},
-    context::{Metadata, PortkeyHeaders, Principal, RequestConfig, Visibility, Workspace},
+    context::{Entry, Metadata, PortkeyHeaders, Principal, ProviderId, RequestConfig, Visibility, Workspace},
     guard::Decision,
     host::TrustedHosts,
+    model::EntrySet,
     rejection::{Kind, Rejection},
 };
 
-use crate::support::{Answer, KEY, Lines, auth, by, chat, send};
+use crate::support::{Answer, CHAT, KEY, Lines, auth, by, caller, chat, request_with, send};
 
 fn saved(id: &str, json: &str) -> SavedConfig {
     SavedConfig::parse(id, json, &TrustedHosts::default()).expect(json)
@@ -176,6 +187,101 @@ fn labels_of_the_request_lie_under_those_of_key_workspace_and_user() {
     let found = answer.leaf().head.extensions.get::<PortkeyHeaders>().expect("headers");
     let found: Vec<_> = found.metadata().iter().collect();
     assert_eq!(found, [("_user", "alice"), ("app", "key"), ("own", "r"), ("team", "ws")]);
+}
+
+type Hosted = PortkeyLayer<Authenticated<KeySet>, ConfigSet, EntrySet>;
+
+/// All layers, with this config for everybody as `pc-x`, and two entries, of which one is limited to the model `m`.
+fn sharing(config: &str) -> Hosted {
+    let entry = |slug: &str, provider: &str| {
+        let entry = Entry::new(slug, ProviderId::parse(provider).expect(provider)).expect(slug);
+        entry.with_api_key(Secret::from("sk-stored-0123456789")).expect("a key")
+    };
+    let entries = EntrySet::new()
+        .with(entry("limited", "groq").with_models(["m"]), Visibility::everybody())
+        .with(entry("open", "mistral-ai"), Visibility::everybody());
+    let configs = ConfigSet::new().with(saved("pc-x", config), Visibility::everybody());
+    PortkeyLayer::builder().auth(auth(caller())).entries(entries).configs(configs).build()
+}
+
+/// The hosts that are asked for a request with `pc-x`. These answer 502, the others 200.
+async fn hosts(layer: &Hosted, failing: &'static [&str], lines: Lines<'_>, body: &'static str) -> String {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let leaf = service_fn(move |request: Request<FullOr<Full<Bytes>>>| {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let status = if failing.contains(&&*host) { 502 } else { 200 };
+        asked.lock().expect("asked").push(host);
+        ready(Ok::<_, Infallible>(
+            Response::builder().status(status).body(Full::<Bytes>::default()).expect("a response"),
+        ))
+    });
+    let lines = [&[("x-portkey-api-key", KEY), ("x-portkey-config", "pc-x")], lines].concat();
+    layer.layer(leaf).oneshot(request_with(&Method::POST, CHAT, &lines, body)).await.expect("an answer");
+    let seen = seen.lock().expect("asked");
+    seen.join(" ")
+}
+
+fn circuit(first: &str) -> String {
+    format!(
+        r#"{{"strategy":{{"mode":"fallback"}},"cb_config":{{"failure_threshold":1,"cooldown_interval":30000}},
+            "targets":[{first},{{"provider":"openai","api_key":"sk-b"}}]}}"#
+    )
+}
+
+/// Who never asks the provider finds nothing out about it, and so is not the one who does so for all.
+#[tokio::test(start_paused = true)]
+async fn a_refused_request_keeps_no_circuit_open() {
+    let layer = sharing(&circuit(r#"{"provider":"@limited"}"#));
+    let (honest, other) = (r#"{"model":"m"}"#, r#"{"model":"not on the list"}"#);
+    assert_eq!(hosts(&layer, &["api.groq.com"], &[], honest).await, "api.groq.com api.openai.com");
+    assert_eq!(hosts(&layer, &[], &[], honest).await, "api.openai.com", "open");
+    tokio::time::advance(Duration::from_millis(30_001)).await;
+    assert_eq!(hosts(&layer, &[], &[], other).await, "api.openai.com", "refused for the entry");
+    assert_eq!(hosts(&layer, &[], &[], honest).await, "api.groq.com");
+}
+
+/// Where the caller chooses provider or host, what it finds out is its own.
+#[tokio::test(start_paused = true)]
+async fn a_provider_of_the_callers_choice_opens_nobodys_circuit() {
+    let layer = sharing(&circuit(r#"{"passthrough":true}"#));
+    let own = [("authorization", "Bearer sk-own-12345678")];
+    let with = |lines: &[(&'static str, &'static str)]| [&own, lines].concat();
+    let honest = with(&[("x-portkey-provider", "groq")]);
+    for (lines, expected) in [
+        (&[("x-portkey-huggingface-base-url", "https://own.example")], "own.example api.openai.com"),
+        // The next target has a stored credential.
+        (&[("x-portkey-custom-host", "https://own.example")], "own.example"),
+        (&[("x-unrelated", "x")], "router.huggingface.co api.openai.com"),
+    ] {
+        let lines = with(&[&[("x-portkey-provider", "huggingface")], &lines[..]].concat());
+        let seen = hosts(&layer, &["own.example", "router.huggingface.co"], &lines, "{}").await;
+        assert_eq!(seen, expected, "{lines:?}");
+        assert_eq!(hosts(&layer, &[], &honest, "{}").await, "api.groq.com", "{lines:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_of_a_config_names_the_entry_where_nothing_else_does() {
+    let group = r#""strategy":{"mode":"single"},"targets":[{"request_timeout":9}]"#;
+    let (low, none): (_, Lines<'_>) = (r#""default_params":{"model":"@open/n"}"#, &[]);
+    let header: Lines<'_> = &[("x-portkey-provider", "@limited")];
+    for (config, lines, body, host) in [
+        (
+            format!(r#"{{{group},"override_params":{{"model":"@limited/m"}}}}"#),
+            none,
+            r#"{"model":"n"}"#,
+            "api.groq.com",
+        ),
+        (format!(r#"{{{group},{low}}}"#), none, "{}", "api.mistral.ai"),
+        (format!("{{{low}}}"), none, "{}", "api.mistral.ai"),
+        (format!("{{{low}}}"), none, r#"{"model":"@limited/m"}"#, "api.groq.com"),
+        (format!("{{{low}}}"), header, r#"{"model":"m"}"#, "api.groq.com"),
+        (format!(r#"{{{low},"provider":"@limited"}}"#), none, r#"{"model":"m"}"#, "api.groq.com"),
+        (format!(r#"{{{low},"override_params":{{"model":"@limited/m"}}}}"#), none, "{}", "api.groq.com"),
+    ] {
+        assert_eq!(hosts(&sharing(&config), &[], lines, body).await, host, "{config} {lines:?} {body}");
+    }
 }
 
 proptest! {

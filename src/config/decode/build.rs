@@ -1,6 +1,6 @@
 //! From a validated value to the objects that layers read.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use serde_json::value::RawValue;
@@ -14,7 +14,7 @@ use super::{
     strategy,
 };
 use crate::{
-    context::{Breaker, Choice, ConfigObject, Credential, NamedHost, Params, ProviderRef, Retry},
+    context::{Breaker, Choice, ConfigObject, Credential, Entry, NamedHost, Params, ProviderRef, Retry},
     header::PortkeyHeader,
     json::Members,
 };
@@ -22,28 +22,37 @@ use crate::{
 /// A longer timeout is none, as in the header.
 const LONGEST_TIMEOUT: f64 = 86_400_000.0;
 
-/// What an object leaves to those that stand in it, unless they say otherwise themselves (wire contract 6.2).
+/// What an object leaves to those that stand in it, unless they say otherwise themselves (wire contract 6.2). What can be
+/// large is shared.
 #[derive(Default)]
 pub(super) struct Inherited {
-    params: Params,
-    retry: Option<Retry>,
+    params: Arc<Params>,
+    models: ModelEntries,
+    retry: Option<Arc<Retry>>,
     breaker: Option<Breaker>,
-    custom_host: Option<NamedHost>,
-    forward_headers: Option<Vec<HeaderName>>,
+    custom_host: Option<Arc<NamedHost>>,
+    forward_headers: Option<Arc<[HeaderName]>>,
     request_timeout: Option<Duration>,
     strict_open_ai_compliance: Option<bool>,
     has_guardrails: bool,
 }
 
+/// The entries that the models among overrides and defaults name.
+#[derive(Clone, Default)]
+struct ModelEntries {
+    set: Option<Arc<str>>,
+    default: Option<Arc<str>>,
+}
+
 /// Takes what is read here from a config that has passed every check. `path` says where it stands.
 pub(super) fn object(config: &Json<'_>, asked: &Asks<'_>, path: &str, above: &Inherited) -> ConfigObject {
-    let mut object = ConfigObject::default();
+    let (mut object, mut params) = (ConfigObject::default(), Params::default());
     if let Ok(path) = HeaderValue::from_str(path) {
         object.path = path;
     }
     if let Json::Object(members) = config {
         for (name, value) in members {
-            member(&mut object, name, value, asked);
+            member(&mut object, &mut params, name, value, asked);
         }
     }
     // The documented name for Azure AI of what is `api_version` for Azure OpenAI.
@@ -52,27 +61,31 @@ pub(super) fn object(config: &Json<'_>, asked: &Asks<'_>, path: &str, above: &In
         object.fields.extend(version.map(|version| (PortkeyHeader::AzureApiVersion, version)));
     }
     if let Some(url) = config.get("custom_host").and_then(Json::text) {
-        object.custom_host = (asked.host)(url, refine::slug(config, asked).is_some());
+        object.custom_host = (asked.host)(url, refine::slug(config, asked).is_some()).map(Arc::new);
     }
-    inherit(&mut object, above);
     if let Some(slug) = refine::slug(config, asked) {
         object.provider = Some(ProviderRef::Slug(slug.into()));
     }
-    if asked.slugs {
-        split_model(&mut object);
-    }
+    let models = if asked.slugs { split_models(&mut params, &above.models) } else { ModelEntries::default() };
+    let entry = |slug: &Option<Arc<str>>| slug.as_deref().map(|slug| ProviderRef::Slug(slug.into()));
+    object.provider = object.provider.take().or_else(|| entry(&models.set));
+    object.default_provider = entry(&models.default);
+    inherit(&mut object, params, above);
+    let left = left_by(&object, models);
     object.branch = strategy::branch(config, |index, target| {
         let at = format!("{path}.targets[{index}]");
         Choice {
             name: target.get("name").and_then(Json::text).map(Into::into),
             weight: target.get("weight").map_or(1.0, strategy::number),
-            object: Arc::new(self::object(target, asked, &at, &left_by(&object))),
+            object: Arc::new(self::object(target, asked, &at, &left)),
         }
     });
+    // Zero attempts were there to take the place of those above.
+    object.retry = object.retry.take().filter(|retry| retry.attempts > 0);
     object
 }
 
-fn member(object: &mut ConfigObject, name: &str, value: &Json<'_>, asked: &Asks<'_>) {
+fn member(object: &mut ConfigObject, params: &mut Params, name: &str, value: &Json<'_>, asked: &Asks<'_>) {
     match name {
         "provider" => object.provider = value.text().and_then(|text| refine::provider(text, asked)),
         "api_key" => object.api_key = value.text().and_then(header).as_ref().and_then(Credential::from_raw),
@@ -80,7 +93,7 @@ fn member(object: &mut ConfigObject, name: &str, value: &Json<'_>, asked: &Asks<
         "request_timeout" => object.request_timeout = timeout(value),
         "strict_open_ai_compliance" => object.strict_open_ai_compliance = value.flag(),
         "passthrough" => object.passthrough = value.flag().unwrap_or_default(),
-        "retry" => object.retry = strategy::retry(value),
+        "retry" => object.retry = strategy::retry(value).map(Arc::new),
         // What callers write themselves has no state that outlives the request.
         "cb_config" if asked.saved => object.breaker = strategy::breaker(value),
         // Portkey's documentation shows it within the strategy, too.
@@ -95,19 +108,21 @@ fn member(object: &mut ConfigObject, name: &str, value: &Json<'_>, asked: &Asks<
         | "after_request_hooks" => {
             object.has_guardrails |= matches!(value, Json::List(items) if !items.is_empty());
         }
-        "default_params" => object.params.default = verbatim(value),
-        "override_params" => object.params.set = verbatim(value),
-        "drop_params" => object.params.drop = texts(value).map(Into::into).collect(),
+        "default_params" => params.default = verbatim(value),
+        "override_params" => params.set = verbatim(value),
+        "drop_params" => params.drop = once(texts(value)),
         name => object.fields.extend(field(name, value)),
     }
 }
 
 /// An object's own settings win, its params one by one; guardrails of those above hold for it, too.
-fn inherit(object: &mut ConfigObject, above: &Inherited) {
-    let params = &mut object.params;
-    under(&mut params.default, &above.params.default);
-    under(&mut params.set, &above.params.set);
-    params.drop.extend(above.params.drop.iter().cloned());
+fn inherit(object: &mut ConfigObject, params: Params, above: &Inherited) {
+    object.params = if params.adds_nothing() {
+        Arc::clone(&above.params)
+    } else {
+        let above = (!above.params.is_empty()).then(|| Arc::clone(&above.params));
+        Arc::new(Params { above, ..params })
+    };
     object.retry = object.retry.take().or_else(|| above.retry.clone());
     object.breaker = object.breaker.take().or_else(|| above.breaker.as_ref().map(Breaker::fresh));
     object.custom_host = object.custom_host.take().or_else(|| above.custom_host.clone());
@@ -117,9 +132,10 @@ fn inherit(object: &mut ConfigObject, above: &Inherited) {
     object.has_guardrails |= above.has_guardrails;
 }
 
-fn left_by(object: &ConfigObject) -> Inherited {
+fn left_by(object: &ConfigObject, models: ModelEntries) -> Inherited {
     Inherited {
-        params: object.params.clone(),
+        params: Arc::clone(&object.params),
+        models,
         retry: object.retry.clone(),
         breaker: object.breaker.as_ref().map(Breaker::fresh),
         custom_host: object.custom_host.clone(),
@@ -130,27 +146,34 @@ fn left_by(object: &ConfigObject) -> Inherited {
     }
 }
 
-fn under(own: &mut Vec<(Box<str>, Box<RawValue>)>, above: &[(Box<str>, Box<RawValue>)]) {
-    for (name, value) in above {
-        if !own.iter().any(|(known, _)| known == name) {
-            own.push((name.clone(), value.clone()));
-        }
+/// `@slug/model` among overrides and defaults: the slug names an entry, and the model goes on alone. Who says nothing of
+/// the model inherits the entry with it.
+fn split_models(params: &mut Params, above: &ModelEntries) -> ModelEntries {
+    ModelEntries {
+        set: split_model(&mut params.set, &above.set),
+        default: split_model(&mut params.default, &above.default),
     }
 }
 
-/// `@slug/model` among the overrides: the slug names the entry where nothing else does, and the model goes on alone.
-fn split_model(object: &mut ConfigObject) {
-    let Some((_, value)) = object.params.set.iter_mut().find(|(name, _)| &**name == "model") else { return };
-    let Some(ModelSlug { slug, model }) = refine::model_slug(value) else { return };
+fn split_model(members: &mut [(Box<str>, Box<RawValue>)], above: &Option<Arc<str>>) -> Option<Arc<str>> {
+    let Some((_, value)) = members.iter_mut().find(|(name, _)| &**name == "model") else {
+        // Nobody's slug is longer, and each target would hold a copy.
+        return above.clone().filter(|slug| slug.len() <= Entry::MAX_SLUG_BYTES);
+    };
+    let ModelSlug { slug, model } = refine::model_slug(value)?;
     if let Some(model) = model.and_then(|model| serde_json::value::to_raw_value(&model).ok()) {
         *value = model;
     }
-    if object.provider.is_none() {
-        object.provider = Some(ProviderRef::Slug(slug.into()));
-    }
+    Some(slug.into())
 }
 
-fn names(value: &Json<'_>) -> Vec<HeaderName> {
+/// Each text once.
+fn once<'j>(texts: impl Iterator<Item = &'j str>) -> Vec<Box<str>> {
+    let mut known = HashSet::new();
+    texts.filter(|text| known.insert(*text)).map(Into::into).collect()
+}
+
+fn names(value: &Json<'_>) -> Arc<[HeaderName]> {
     texts(value).filter_map(|name| forwardable(name).ok()).collect()
 }
 
@@ -169,5 +192,8 @@ fn timeout(value: &Json<'_>) -> Option<Duration> {
 fn verbatim(value: &Json<'_>) -> Vec<(Box<str>, Box<RawValue>)> {
     let Json::Verbatim(raw) = value else { return Vec::new() };
     let members: Members<'_> = serde_json::from_str(raw.get()).unwrap_or_default();
-    members.0.into_iter().map(|(name, raw)| (name.into(), raw.to_owned())).collect()
+    let mut kept: Vec<_> = members.0.into_iter().map(|(name, raw)| (name.into(), raw.to_owned())).collect();
+    // The room of what was read may be reused, and be too large.
+    kept.shrink_to_fit();
+    kept
 }

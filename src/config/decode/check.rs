@@ -11,7 +11,7 @@ use super::{
     path::Path,
     refine,
     schema::{CONFIG, Field, GUARDRAIL, Rule},
-    spelling,
+    spelling, strategy,
 };
 use crate::{
     context::{ProviderId, ProviderRef},
@@ -20,6 +20,8 @@ use crate::{
 
 /// How many targets a config may have, however nested.
 const MOST_TARGETS: usize = 64;
+/// How many patterns a config may have: callers write them, and each takes its time for every request.
+const MOST_PATTERNS: usize = 16;
 /// The greatest whole number that every JSON parser reads as itself. Sixty-four of them still have a finite sum.
 const GREATEST: u64 = (1 << 53) - 1;
 /// Objects whose members are the caller's own, wherever they stand.
@@ -29,6 +31,7 @@ const FREE: [&str; 3] = ["metadata", "params", "parameters"];
 pub(super) struct Check<'a> {
     asked: &'a Asks<'a>,
     targets: usize,
+    patterns: usize,
     /// What Portkey's validator refuses, or its documented schema would.
     pub(super) schema: Findings,
     /// Texts that could not be sent on.
@@ -43,7 +46,7 @@ type Typed = bool;
 impl<'a> Check<'a> {
     pub(super) fn new(asked: &'a Asks<'a>) -> Self {
         let (schema, texts, names) = Default::default();
-        Self { asked, targets: 0, schema, texts, names }
+        Self { asked, targets: 0, patterns: 0, schema, texts, names }
     }
 
     pub(super) fn value(&mut self, value: &Json<'_>, rule: &Rule, at: &Path<'_>) -> Typed {
@@ -231,8 +234,20 @@ impl<'a> Check<'a> {
         let typed = self.fields(members, CONFIG, true, at);
         if typed {
             refine::config(value, self.asked, at, &mut self.schema);
+            self.patterns(value, at);
         }
         typed
+    }
+
+    /// Told once, where it becomes one too many.
+    fn patterns(&mut self, config: &Json<'_>, at: &Path<'_>) {
+        let Some(conditions) = config.get("strategy").and_then(|strategy| strategy.get("conditions")) else { return };
+        let before = self.patterns;
+        self.patterns += strategy::patterns(conditions);
+        if before <= MOST_PATTERNS && self.patterns > MOST_PATTERNS {
+            let (strategy, most) = (at.name("strategy"), MOST_PATTERNS);
+            self.schema.add(&strategy.name("conditions"), format_args!("Must contain at most {most} '$regex' tests"));
+        }
     }
 }
 

@@ -18,8 +18,10 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod weight;
 
 pub(crate) use forward::{NotForwardable, forwardable};
+pub(crate) use weight::weight;
 
 use std::borrow::Cow;
 

@@ -61,7 +61,10 @@ pub(super) fn config(config: &Json<'_>, asked: &Asks<'_>, at: &Path<'_>, finding
     let vertex =
         config.has("vertex_region") && (config.has("vertex_project_id") || config.has("vertex_service_account_json"));
     let provider = config.get("provider").and_then(Json::text).unwrap_or_default();
-    if !is_complete(config, provider, vertex, asked) {
+    // Targets that nothing chooses among would be passed over, and the headers' provider asked instead.
+    let unchosen = matches!(config.get("targets"), Some(Json::List(items)) if !items.is_empty());
+    let unchosen = unchosen && !config.has("strategy") && provider.is_empty() && slug(config, asked).is_none();
+    if unchosen || !is_complete(config, provider, vertex, asked) {
         findings.add(at, INCOMPLETE);
     }
     let named = slug(config, asked).is_some();

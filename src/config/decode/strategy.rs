@@ -1,6 +1,6 @@
 //! The members of a config that say which target is asked, and how often.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, collections::HashSet, time::Duration};
 
 use regex_lite::RegexBuilder;
 
@@ -8,7 +8,7 @@ use super::json::Json;
 use crate::context::{Branch, Breaker, Choice, Condition, Field, Mode, Operand, Query, Retry, Sticky, Test};
 
 /// Bytes that a compiled pattern may take. Callers write patterns; a match takes time by this times the text's length.
-const LARGEST_PATTERN: usize = 8 * 1024;
+const LARGEST_PATTERN: usize = 32 * 1024;
 
 /// The strategy of a config and its targets, each made by `target`.
 pub(super) fn branch(config: &Json<'_>, target: impl Fn(usize, &Json<'_>) -> Choice) -> Option<Branch> {
@@ -26,11 +26,11 @@ pub(super) fn branch(config: &Json<'_>, target: impl Fn(usize, &Json<'_>) -> Cho
     Some(Branch { mode, targets })
 }
 
-/// `retry`. No attempts are no retry.
+/// `retry`. No attempts take the place of those above.
 pub(super) fn retry(value: &Json<'_>) -> Option<Retry> {
     let attempts = value.get("attempts").map_or(0.0, number);
     let flag = |name| value.get(name).and_then(Json::flag).unwrap_or_default();
-    (attempts >= 1.0).then(|| Retry {
+    Some(Retry {
         attempts: attempts as u32,
         on_status_codes: statuses(value.get("on_status_codes")),
         // The validator knows the one spelling, the documentation the other.
@@ -42,7 +42,8 @@ pub(super) fn retry(value: &Json<'_>) -> Option<Retry> {
 pub(super) fn breaker(value: &Json<'_>) -> Option<Breaker> {
     let failure_threshold = number(value.get("failure_threshold")?) as u32;
     let cooldown = milliseconds(value.get("cooldown_interval")?);
-    Some(Breaker::new(failure_threshold, cooldown, statuses(value.get("failure_status_codes"))))
+    let codes = statuses(value.get("failure_status_codes")).map(Into::into);
+    Some(Breaker::new(failure_threshold, cooldown, codes))
 }
 
 /// A number of JSON; 0 for anything else.
@@ -69,7 +70,9 @@ fn items<'j, 't>(value: Option<&'j Json<'t>>) -> &'j [Json<'t>] {
 }
 
 fn sticky(value: &Json<'_>) -> Option<Sticky> {
-    let fields = items(value.get("hash_fields")).iter().filter_map(Json::text).map(field).collect();
+    let mut known = HashSet::new();
+    let fields = items(value.get("hash_fields")).iter().filter_map(Json::text).filter(|name| known.insert(*name));
+    let fields = fields.map(field).collect();
     let ttl = value.get("ttl").map(number).filter(|ttl| *ttl > 0.0);
     let enabled = value.get("enabled").and_then(Json::flag).unwrap_or_default();
     enabled.then(|| Sticky { fields, ttl: ttl.and_then(|ttl| Duration::try_from_secs_f64(ttl).ok()) })
@@ -81,7 +84,7 @@ fn condition(value: &Json<'_>) -> Option<Condition> {
 
 /// All the parts of an object have to hold.
 fn query(value: &Json<'_>) -> Query {
-    let Json::Object(members) = value else { return Query::All(Vec::new()) };
+    let Json::Object(members) = value else { return unsupported(value.kind()) };
     let part = |(name, value): &(Cow<'_, str>, Json<'_>)| -> Query {
         match (name.as_ref(), value) {
             ("$and", Json::List(parts)) => Query::All(parts.iter().map(query).collect()),
@@ -89,10 +92,27 @@ fn query(value: &Json<'_>) -> Query {
             (name, Json::Object(tests)) => Query::All(
                 tests.iter().map(|(operator, value)| Query::Test(field(name), test(operator, value))).collect(),
             ),
+            (name, Json::List(_)) => unsupported(if name.starts_with('$') { name } else { "0" }),
             (name, value) => Query::Test(field(name), Test::Equal(operand(value))),
         }
     };
     Query::All(members.iter().map(part).collect())
+}
+
+/// What there is no such operator for, in the words that the caller reads.
+fn unsupported(what: &str) -> Query {
+    Query::Test(Field::Unknown, Test::Unsupported(what.into()))
+}
+
+/// How many patterns stand in a list of conditions.
+pub(super) fn patterns(conditions: &Json<'_>) -> usize {
+    match conditions {
+        Json::List(items) => items.iter().map(patterns).sum(),
+        Json::Object(members) => {
+            members.iter().map(|(name, value)| usize::from(name == "$regex") + patterns(value)).sum()
+        }
+        _ => 0,
+    }
 }
 
 /// `metadata.team`, `params.model`, `headers.x-team`, `url.pathname`: two parts.
@@ -120,11 +140,20 @@ fn test(operator: &str, value: &Json<'_>) -> Test {
         // Nothing is in what is no list, and nothing is out of it, either.
         "$nin" if !matches!(value, Json::List(_)) => Test::In(Vec::new()),
         "$nin" => Test::NotIn(operands()),
-        "$regex" => {
-            let pattern = value.text().map(|pattern| RegexBuilder::new(pattern).size_limit(LARGEST_PATTERN).build());
-            Test::Regex(pattern.and_then(Result::ok))
-        }
+        "$regex" => match value {
+            Json::Text(pattern) => regex(pattern),
+            Json::Number(pattern) => regex(pattern),
+            _ => Test::Unsupported("$regex without a pattern".into()),
+        },
         other => Test::Unsupported(other.into()),
+    }
+}
+
+/// Patterns that aren't understood, with look-around or back-references, would be rules that never hold.
+fn regex(pattern: &str) -> Test {
+    match RegexBuilder::new(pattern).size_limit(LARGEST_PATTERN).build() {
+        Ok(regex) => Test::Regex(Some(regex)),
+        Err(_) => Test::Unsupported("$regex with this pattern".into()),
     }
 }
 

@@ -77,7 +77,7 @@ fn empty_and_zero_are_absent() {
         &OPEN,
     );
     assert!(object.api_key.is_none() && object.custom_host.is_none() && object.request_timeout.is_none());
-    assert_eq!(object.forward_headers, Some(vec![]));
+    assert_eq!(object.forward_headers.as_deref(), Some(&[][..]));
     assert!(object.fields.is_empty());
     assert!(accepted(r#"{"provider":"openai","api_key":" "}"#, &OPEN).api_key.is_none());
     let long = accepted(r#"{"provider":"openai","api_key":"k","request_timeout":86400001}"#, &OPEN);

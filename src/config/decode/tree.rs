@@ -22,8 +22,9 @@ pub(super) fn of(root: ConfigObject, saved: bool) -> ConfigTree {
 fn look(object: &ConfigObject, tree: &mut ConfigTree) {
     let Some(branch) = &object.branch else {
         tree.changes_body |= !object.params.is_empty();
-        tree.may_resend |= object.retry.is_some();
-        if let Some(ProviderRef::Slug(slug)) = object.provider.as_ref().filter(|_| !object.passthrough) {
+        tree.may_resend |= object.retry.as_ref().is_some_and(|retry| retry.attempts > 0);
+        let named = object.provider.as_ref().or(object.default_provider.as_ref());
+        if let Some(ProviderRef::Slug(slug)) = named.filter(|_| !object.passthrough) {
             if !tree.slugs.contains(slug) {
                 tree.slugs.push(slug.clone());
             }

@@ -26,7 +26,7 @@ use crate::{
     body::FullOr,
     context::{
         Branch, Breaker, Choice, Condition, ConfigObject, ConfigTree, Field, Metadata, Mode, Model, Operand, Params,
-        PortkeyHeaders, Query, RequestConfig, Retry, Stage, Test, TraceId,
+        PortkeyHeaders, ProviderRef, Query, RequestConfig, Retry, Stage, Test, TraceId,
     },
     json::Members,
     rejection::{Asked, Kind, PortkeyJson, Rejection, refuse},
@@ -134,8 +134,8 @@ fn object(path: &str) -> ConfigObject {
     ConfigObject { path: HeaderValue::from_str(path).expect(path), ..ConfigObject::default() }
 }
 
-fn retry(attempts: u32, codes: Option<&[u16]>) -> Option<Retry> {
-    Some(Retry { attempts, on_status_codes: codes.map(<[u16]>::to_vec), use_retry_after: true })
+fn retry(attempts: u32, codes: Option<&[u16]>) -> Option<Arc<Retry>> {
+    Some(Arc::new(Retry { attempts, on_status_codes: codes.map(<[u16]>::to_vec), use_retry_after: true }))
 }
 
 fn group(path: &str, mode: Mode, targets: Vec<ConfigObject>) -> ConfigObject {

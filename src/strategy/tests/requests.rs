@@ -9,7 +9,7 @@ async fn every_attempt_gets_the_same_bytes_or_its_own_changes() {
     let root = || {
         let params = params(r#"{"model":"n","a":1}"#);
         let one = ConfigObject { retry: retry(1, None), ..object("config.targets[0]") };
-        fallback(vec![one, ConfigObject { params, ..object("config.targets[1]") }])
+        fallback(vec![one, ConfigObject { params: params.into(), ..object("config.targets[1]") }])
     };
     let leaf = Leaf::new(&[Answer(500); 2]);
     let request = chat(root());
@@ -39,14 +39,14 @@ async fn a_single_target_changes_the_body_and_says_what_model_it_asks_for() {
         (params(r#"{"a":1}"#), "", "", Some("m")),
     ] {
         let leaf = Leaf::new(&[]);
-        let root = ConfigObject { params, ..object("config") };
+        let root = ConfigObject { params: params.into(), ..object("config") };
         let answer = send(&leaf, ask(named(root), "/v1/chat/completions", body)).await.expect("an answer");
         let seen = leaf.seen.lock().expect("seen");
         assert_eq!((&*seen[0].body, seen[0].model.as_deref()), (expected.as_bytes(), model), "{body}");
         // Whoever answers a single target marks it.
         assert_eq!(header(&answer, "x-portkey-retry-attempt-count"), "theirs");
     }
-    let root = || ConfigObject { params: params(r#"{"a":1}"#), ..object("config") };
+    let root = || ConfigObject { params: params(r#"{"a":1}"#).into(), ..object("config") };
     let answer = send(&Leaf::new(&[]), ask(named(root()), "/v1/chat/completions", "no JSON")).await.expect("an answer");
     assert_eq!(kind(&answer), Some(Kind::InvalidRequest));
     // On the way to a later target, too.
@@ -58,7 +58,7 @@ async fn a_single_target_changes_the_body_and_says_what_model_it_asks_for() {
 
 #[tokio::test]
 async fn forms_and_bodies_that_nobody_needs_stream_through() {
-    let changing = || ConfigObject { params: params(r#"{"a":1}"#), ..object("config") };
+    let changing = || ConfigObject { params: params(r#"{"a":1}"#).into(), ..object("config") };
     let streamed = |root, path: &str, content_type: &'static str| {
         let mut request = ask(named(root), path, "").map(|_| FullOr::inner(Full::new(Bytes::from_static(b"--x"))));
         request.headers_mut().insert("content-type", HeaderValue::from_static(content_type));

@@ -66,6 +66,113 @@ fn hostile_lists_of_headers_are_refused() {
     }
 }
 
+/// Configs whose decoded form would be large if targets held copies of what they inherit.
+fn heavy() -> Vec<String> {
+    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    let names: Vec<_> = LETTERS.iter().flat_map(|one| LETTERS.iter().map(|two| [*one as char, *two as char])).collect();
+    let filled = |front: &str, part: &dyn Fn(&str) -> String, back: &str| {
+        let room = LONGEST - front.len() - back.len();
+        let mut middle = String::new();
+        for name in names.iter().map(|name| name.iter().collect::<String>()).cycle() {
+            let part = part(&name);
+            if middle.len() + part.len() > room {
+                break;
+            }
+            middle += &part;
+        }
+        format!("{front}{}{back}", middle.trim_end_matches(','))
+    };
+    let targets = |target: &str| format!(r#","targets":[{}],"name":"x"}}"#, vec![target; 64].join(","));
+    let (single, empty) = (r#"{"strategy":{"mode":"single"},"#, r#"{"drop_params":[]}"#);
+    let member = |name: &str| format!("\"{name}\":0,");
+    let inner = (0..5).fold(format!("{single}{}", &targets(empty)[1..]), |below, depth| {
+        format!(r#"{single}"drop_params":["{depth}"],"targets":[{below}]}}"#)
+    });
+    let nested =
+        format!(r#","targets":[{inner}]}}"#).replacen(&vec![empty; 64].join(","), &vec![empty; 57].join(","), 1);
+    vec![
+        filled(&format!(r#"{single}"override_params":{{"#), &member, &format!("}}{}", targets(empty))),
+        filled(
+            &format!(r#"{single}"override_params":{{"#),
+            &member,
+            &format!("}}{}", targets(r#"{"drop_params":["x"]}"#)),
+        ),
+        filled(
+            &format!(r#"{single}"default_params":{{"#),
+            &member,
+            &format!("}}{}", targets(r#"{"default_params":{"x":0}}"#)),
+        ),
+        filled(&format!(r#"{single}"drop_params":["#), &|name| format!("\"{name}\","), &format!("]{}", targets(empty))),
+        filled(&format!(r#"{single}"drop_params":["#), &|_| "\"a\",".into(), &format!("]{}", targets(empty))),
+        filled(&format!(r#"{single}"forward_headers":["#), &|_| "\"a\",".into(), &format!("]{}", targets(empty))),
+        filled(
+            &format!(r#"{single}"retry":{{"attempts":1,"on_status_codes":["#),
+            &|_| "1,".into(),
+            &format!("]}}{}", targets(empty)),
+        ),
+        filled(
+            &format!(
+                r#"{single}"cb_config":{{"failure_threshold":1,"cooldown_interval":30000,"failure_status_codes":["#
+            ),
+            &|_| "1,".into(),
+            &format!("]}}{}", targets(empty)),
+        ),
+        filled(
+            &format!(r#"{single}"custom_host":"https://example.com/"#),
+            &|_| "a".into(),
+            &format!("\"{}", targets(empty)),
+        ),
+        filled(
+            &format!(r#"{single}"override_params":{{"model":"@"#),
+            &|_| "a".into(),
+            &format!("\"}}{}", targets(empty)),
+        ),
+        filled(
+            r#"{"strategy":{"mode":"conditional","default":"x","conditions":[{"then":"x","query":{"a":{"$in":["#,
+            &|_| "0,".into(),
+            &format!("]}}}}}}]}}{}", targets(empty)),
+        ),
+        filled(
+            r#"{"strategy":{"mode":"conditional","default":"x","conditions":[{"then":"x","query":{"#,
+            &member,
+            &format!("}}}}]}}{}", targets(empty)),
+        ),
+        filled(
+            r#"{"strategy":{"mode":"conditional","default":"x","conditions":["#,
+            &|_| r#"{"query":{},"then":""},"#.into(),
+            &format!("]}}{}", targets(empty)),
+        ),
+        filled(
+            r#"{"strategy":{"mode":"loadbalance","sticky":{"enabled":true,"hash_fields":["#,
+            &|name| format!("\"params.{name}\","),
+            &format!("]}}}}{}", targets(empty)),
+        ),
+        filled(single, &member, &targets(empty)),
+        filled(&format!(r#"{single}"metadata":["#), &|_| "[],".into(), &format!("]{}", targets(empty))),
+        filled(&format!(r#"{single}"override_params":{{"#), &member, &format!("}}{nested}")),
+    ]
+}
+
+#[test]
+fn no_config_takes_much_more_room_or_time_than_its_text_gives_reason_for() {
+    for json in heavy() {
+        let begin = json.get(..120).unwrap_or(&json).to_owned();
+        assert!((LONGEST - 40..=LONGEST).contains(&json.len()), "{} {begin}", json.len());
+        for asked in [&HOSTED, &Asks { saved: true, provider_header: true, ..HOSTED }] {
+            let decoded = || {
+                let began = std::time::Instant::now();
+                let tree = decode(json.as_bytes(), asked).unwrap_or_else(|error| panic!("{error:?} {begin}"));
+                (began.elapsed(), weight(&tree))
+            };
+            // The quickest of some: the machine may do much else.
+            let (took, room) = (0..3).map(|_| decoded()).min().expect("three");
+            assert!(room <= 512 * 1024, "{room}: {begin}");
+            // Much longer than it takes, because tests are not optimized.
+            assert!(took.as_millis() < 500, "{took:?}: {begin}");
+        }
+    }
+}
+
 #[test]
 fn the_answer_to_a_long_config_is_short_and_quick() {
     for item in [r#"{}"#, r#""x""#, "[]", "0.5", r#"{"provider":"y"}"#] {
