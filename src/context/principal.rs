@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
-use crate::context::{Metadata, RateLimit, UsageLimit, Workspace};
+use serde::de::DeserializeOwned;
+
+use crate::context::{ClaimError, Claims, Metadata, RateLimit, UsageLimit, Workspace};
 
 /// Whether a key, or the workspace it belongs to, may be used (Portkey's key record, field `status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +44,7 @@ struct Facts {
     user: Metadata,
     usage_limits: Vec<UsageLimit>,
     rate_limits: Vec<RateLimit>,
+    claims: Option<Claims>,
     /// The metadata of key, workspace and user, merged.
     metadata: Metadata,
 }
@@ -88,6 +91,7 @@ impl Principal {
             user: Metadata::default(),
             usage_limits: Vec::new(),
             rate_limits: Vec::new(),
+            claims: None,
             metadata: Metadata::default(),
         }))
     }
@@ -156,26 +160,49 @@ impl Principal {
     /// Sets the key's metadata, which wins over the request's.
     #[must_use]
     pub fn with_default_metadata(self, metadata: Metadata) -> Self {
-        self.change(|facts| facts.key_metadata = metadata)
+        self.change(|facts| facts.key_metadata = metadata).merged()
     }
 
     /// Sets the workspace's metadata, which wins over the key's.
     #[must_use]
     pub fn with_workspace_metadata(self, metadata: Metadata) -> Self {
-        self.change(|facts| facts.workspace_metadata = metadata)
+        self.change(|facts| facts.workspace_metadata = metadata).merged()
     }
 
     /// Sets the user the credential belongs to: the metadata's `_user`, whatever request, key and workspace say.
     #[must_use]
     pub fn with_user(self, name: impl Into<String>) -> Self {
         let user = Metadata::from(BTreeMap::from([("_user".to_owned(), name.into())]));
-        self.change(|facts| facts.user = user)
+        self.change(|facts| facts.user = user).merged()
     }
 
     /// Sets what the credential may use up, and how fast.
     #[must_use]
     pub fn with_limits(self, usage: Vec<UsageLimit>, rate: Vec<RateLimit>) -> Self {
         self.change(|facts| (facts.usage_limits, facts.rate_limits) = (usage, rate))
+    }
+
+    /// Sets what the token says of its owner. The caller's own facts, like its scopes, are not read from there.
+    #[must_use]
+    pub fn with_claims(self, claims: Claims) -> Self {
+        self.change(|facts| facts.claims = Some(claims))
+    }
+
+    /// What the caller's token says, where it showed one: a key has no claims.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Claims> {
+        self.0.claims.as_ref()
+    }
+
+    /// The claim `name` of the caller's token, read as a `T`; see [`Claims::get`]. `None` where there is no such claim,
+    /// or no token.
+    ///
+    /// # Errors
+    ///
+    /// The claim is no `T`.
+    #[must_use]
+    pub fn claim<T: DeserializeOwned>(&self, name: &str) -> Option<Result<T, ClaimError>> {
+        self.claims()?.get(name)
     }
 
     /// What the credential may use up.
@@ -275,8 +302,16 @@ impl Principal {
     fn change(mut self, change: impl FnOnce(&mut Facts)) -> Self {
         let facts = Arc::make_mut(&mut self.0);
         change(facts);
-        facts.metadata = facts.user.clone().over(facts.workspace_metadata.clone()).over(facts.key_metadata.clone());
         self
+    }
+
+    /// The same with its metadata merged anew.
+    fn merged(self) -> Self {
+        self.change(|facts| facts.metadata = Self::merge(facts))
+    }
+
+    fn merge(facts: &Facts) -> Metadata {
+        facts.user.clone().over(facts.workspace_metadata.clone()).over(facts.key_metadata.clone())
     }
 }
 

@@ -62,7 +62,7 @@ fn entries_and_configs_are_read() {
     assert_eq!((config.saved.id(), &*config.shape), ("pc-fallback", "fallback over 2 targets"));
     let keys = settings.keys.expect("keys");
     let who = keys[0].principal();
-    assert_eq!(who.default_config().map(|config| config.id()), Some("pc-fallback"));
+    assert_eq!(who.default_config().map(tower_portkey::context::DefaultConfig::id), Some("pc-fallback"));
     assert!(!who.allows_config_override() && who.metadata().get("team") == Some("a"));
     assert_eq!(settings.warnings, [""; 0]);
 }
