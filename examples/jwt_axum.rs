@@ -76,7 +76,13 @@ fn app_of(issuer: &str) -> Result<Router, Box<dyn Error>> {
 }
 
 async fn whoami(who: Principal) -> String {
-    format!("{} of {}\n", who.subject(), who.organisation())
+    // A claim of the issuer's own: one that is no text is not taken for one that isn't there.
+    let team = match who.claim::<String>("team") {
+        Some(Ok(team)) => team,
+        Some(Err(error)) => error.to_string(),
+        None => "no team".to_owned(),
+    };
+    format!("{} of {}, {team}\n", who.subject(), who.organisation())
 }
 
 /// The issuer's keys, newest last.
@@ -107,7 +113,7 @@ impl Keys {
         let (kid, pair) = keys.back()?;
         let encode = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
         let header = encode(json!({"alg": "EdDSA", "kid": kid, "typ": "JWT"}));
-        let claims = json!({"iss": "https://issuer.example/", "aud": "whoami", "sub": name, "exp": now + 300});
+        let claims = json!({"iss": "https://issuer.example/", "aud": "whoami", "sub": name, "exp": now + 300, "team": "engines"});
         let signed = format!("{header}.{}", encode(claims));
         Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes()))))
     }

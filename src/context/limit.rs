@@ -1,8 +1,11 @@
 //! How much a credential may use, and how fast (wire contract 3.7): the same fields in a key's record and in a token.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, marker::PhantomData, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, SeqAccess, Visitor},
+};
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
@@ -68,7 +71,7 @@ impl UsageLimit {
     /// # Errors
     ///
     /// The JSON has another shape, names an unknown type, status or period, or a budget below zero. Whoever reads a
-    /// limit wrong must not read "no limit".
+    /// limit wrong must not read "no limit". Nor are there more than 16 of them.
     pub fn from_json(json: &str) -> Result<Vec<Self>, LimitError> {
         let tables: Vec<UsageTable<'_>> = one_or_many(json)?;
         let live = tables.into_iter().filter(|table| table.status != State::Archived);
@@ -298,11 +301,45 @@ enum State {
 
 fn one_or_many<'a, T: Deserialize<'a>>(json: &'a str) -> Result<Vec<T>, LimitError> {
     let read = if json.trim_ascii_start().starts_with('[') {
-        serde_json::from_str(json)
+        serde_json::from_str(json).map(|Few(many)| many)
     } else {
         serde_json::from_str(json).map(|one| vec![one])
     };
     read.map_err(|_| LimitError("not an array of limits, or one limit"))
+}
+
+/// An array of no more entries than anybody has.
+struct Few<T>(Vec<T>);
+
+impl<T> Few<T> {
+    const MOST: usize = 16;
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+            type Value = Few<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Few<T>, A::Error> {
+                let mut few = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    if few.len() == Few::<T>::MOST {
+                        return Err(A::Error::custom("too many limits"));
+                    }
+                    few.push(item);
+                }
+                Ok(Few(few))
+            }
+        }
+
+        deserializer.deserialize_seq(Reader(PhantomData))
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 
 /// The object in `x-portkey-metadata`, merged over W3C `baggage`: text by name.
 ///
@@ -108,18 +111,71 @@ impl<'de> Visitor<'de> for Entries {
                 Label::Text(value) if value.chars().count() <= Metadata::MAX_CHARS => {
                     entries.insert(name, value);
                 }
-                Label::Text(_) | Label::Other(_) => {}
+                Label::Text(_) | Label::Other => {}
             }
         }
         Ok(entries)
     }
 }
 
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
 enum Label {
     Text(String),
-    Other(IgnoredAny),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Label {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LabelReader)
+    }
+}
+
+/// Builds strings alone: an untagged enum would hold all of an array before it finds that it is no string.
+struct LabelReader;
+
+impl<'de> Visitor<'de> for LabelReader {
+    type Value = Label;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a label")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Label, E> {
+        Ok(Label::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Label, E> {
+        Ok(Label::Text(text))
+    }
+
+    fn visit_unit<E>(self) -> Result<Label, E> {
+        Ok(Label::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Label, E> {
+        Ok(Label::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Label, E> {
+        Ok(Label::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Label, E> {
+        Ok(Label::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Label, E> {
+        Ok(Label::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Label, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Label::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Label, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Label::Other)
+    }
 }
 
 #[cfg(test)]

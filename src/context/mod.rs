@@ -21,6 +21,7 @@
 //! assert_eq!(Route::of(&http::Method::GET, "/admin").rest(), None);
 //! ```
 
+mod claims;
 mod config;
 mod credential;
 mod entry;
@@ -37,6 +38,7 @@ mod target;
 mod trace;
 mod workspace;
 
+pub use claims::{ClaimError, Claims};
 pub use config::RequestConfig;
 pub(crate) use config::{Asked, Attempt, ConfigObject, ConfigTree, Model, NamedHost, Params, Stage};
 pub use credential::Credential;

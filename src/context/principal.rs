@@ -6,7 +6,9 @@ use std::{
     time::SystemTime,
 };
 
-use crate::context::{Holder, Metadata, Owner, RateLimit, Rules, UsageLimit, Workspace};
+use serde::de::DeserializeOwned;
+
+use crate::context::{ClaimError, Claims, Holder, Metadata, Owner, RateLimit, Rules, UsageLimit, Workspace};
 
 /// Whether a key, or the workspace it belongs to, may be used (Portkey's key record, field `status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +46,7 @@ struct Facts {
     key_metadata: Metadata,
     workspace_metadata: Metadata,
     user: Metadata,
+    claims: Option<Claims>,
     /// The metadata of key, workspace and user, merged.
     metadata: Metadata,
     limits: Limits,
@@ -100,6 +103,7 @@ impl Principal {
             key_metadata: Metadata::default(),
             workspace_metadata: Metadata::default(),
             user: Metadata::default(),
+            claims: None,
             metadata: Metadata::default(),
             limits: Limits::default(),
             workspace_limits: Limits::default(),
@@ -172,26 +176,49 @@ impl Principal {
     /// Sets the key's metadata, which wins over the request's.
     #[must_use]
     pub fn with_default_metadata(self, metadata: Metadata) -> Self {
-        self.change(|facts| facts.key_metadata = metadata)
+        self.change(|facts| facts.key_metadata = metadata).merged()
     }
 
     /// Sets the workspace's metadata, which wins over the key's.
     #[must_use]
     pub fn with_workspace_metadata(self, metadata: Metadata) -> Self {
-        self.change(|facts| facts.workspace_metadata = metadata)
+        self.change(|facts| facts.workspace_metadata = metadata).merged()
     }
 
     /// Sets the user the credential belongs to: the metadata's `_user`, whatever request, key and workspace say.
     #[must_use]
     pub fn with_user(self, name: impl Into<String>) -> Self {
         let user = Metadata::from(BTreeMap::from([("_user".to_owned(), name.into())]));
-        self.change(|facts| facts.user = user)
+        self.change(|facts| facts.user = user).merged()
     }
 
     /// Sets what the credential may use up, and how fast.
     #[must_use]
     pub fn with_limits(self, usage: Vec<UsageLimit>, rate: Vec<RateLimit>) -> Self {
         self.change(|facts| facts.limits = Limits { usage, rate })
+    }
+
+    /// Sets what the token says of its owner. The caller's own facts, like its scopes, are not read from there.
+    #[must_use]
+    pub fn with_claims(self, claims: Claims) -> Self {
+        self.change(|facts| facts.claims = Some(claims))
+    }
+
+    /// What the caller's token says, where it showed one: a key has no claims.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Claims> {
+        self.0.claims.as_ref()
+    }
+
+    /// The claim `name` of the caller's token, read as a `T`; see [`Claims::get`]. `None` where there is no such claim,
+    /// or no token.
+    ///
+    /// # Errors
+    ///
+    /// The claim is no `T`.
+    #[must_use]
+    pub fn claim<T: DeserializeOwned>(&self, name: &str) -> Option<Result<T, ClaimError>> {
+        self.claims()?.get(name)
     }
 
     /// Sets what all credentials of the workspace together may use up, and how fast.
@@ -331,8 +358,16 @@ impl Principal {
         let facts = Arc::make_mut(&mut self.0);
         change(facts);
         facts.rules = OnceLock::new();
-        facts.metadata = facts.user.clone().over(facts.workspace_metadata.clone()).over(facts.key_metadata.clone());
         self
+    }
+
+    /// The same with its metadata merged anew.
+    fn merged(self) -> Self {
+        self.change(|facts| facts.metadata = Self::merge(facts))
+    }
+
+    fn merge(facts: &Facts) -> Metadata {
+        facts.user.clone().over(facts.workspace_metadata.clone()).over(facts.key_metadata.clone())
     }
 }
 

@@ -132,7 +132,11 @@ async fn the_demo_shows_every_mode_and_masks_secrets() {
     for status in ["200", "400", "401", "403", "412"] {
         assert!(text.contains(&format!("the answer was     {status} ")), "{status}");
     }
-    assert!(!text.contains("sk-caller-demo-1234567890") && !text.contains("sk-stored-demo-0987654321"));
+    assert!(
+        !text.contains("eyJhbGciOiJ")
+            && !text.contains("sk-caller-demo-1234567890")
+            && !text.contains("sk-stored-demo-0987654321")
+    );
     let swapped = text.split("\n\n").find(|part| part.starts_with("a stored credential by its slug")).expect("it");
     let (sent, got) = swapped.split_once("the provider got").expect("what each saw");
     assert!(sent.contains("Bearer sk-c…890") && got.contains("Bearer sk-s…321"), "{swapped}");

@@ -266,6 +266,8 @@ def check_headers(path, headers):
             raise Refused(400, f"header {name} arrived")
         if any(key in value for key in GATEWAY_KEYS):
             raise Refused(400, f"the gateway key arrived in {name}")
+        if "eyJ" in value:
+            raise Refused(400, f"a token arrived in {name}")
         if names.count(name) > 1:
             raise Refused(400, f"header {name} arrived more than once")
         if path != "/v1/models" and not PASSED_ON_BY_UNIFIED_ROUTES.fullmatch(name):

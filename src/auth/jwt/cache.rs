@@ -8,16 +8,18 @@ use quick_cache::{
 };
 
 use crate::{
-    auth::keys::{Digest, FirstBytes, quick_digest, random},
+    auth::keys::{Digest, FirstBytes, quick_digest},
     context::Principal,
 };
 
 /// Memory that the entries may take together, about.
-const MOST_BYTES: u64 = 16 * 1024 * 1024;
-/// What an entry takes beside what its token's length says.
+const MOST_BYTES: u64 = 24 * 1024 * 1024;
+/// What an entry takes beside what its token says.
 const ENTRY: u64 = 512;
+/// What a scope, a label or a limit takes beside its text: a label stands in two maps.
+const PIECE: u64 = 192;
 
-/// By keyed BLAKE3 of the whole token, key random per cache. The token determines organisation and `kid`, so they need
+/// By keyed BLAKE3 of the whole token, key random per validator. The token determines organisation and `kid`, so they need
 /// no place in the digest; that the key set is still the same one is compared in the entry.
 ///
 /// Bounded, and without entries for tokens that are refused: those cost nobody else's place.
@@ -49,17 +51,20 @@ struct ByLength;
 
 impl Weighter<Digest, Arc<Entry>> for ByLength {
     fn weight(&self, _: &Digest, entry: &Arc<Entry>) -> u64 {
-        // Claims become owned text, limits and labels: never more than some times the token.
-        ENTRY + 2 * entry.length as u64
+        let who = &entry.principal;
+        let pieces = who.scopes().count() + who.metadata().iter().count();
+        let pieces = pieces + who.usage_limits().len() + who.rate_limits().len();
+        // The claims as they are, and those that became something else.
+        let claims = who.claims().map_or(0, |claims| claims.as_json().len());
+        ENTRY + PIECE * pieces as u64 + (claims + entry.length) as u64
     }
 }
 
 impl TokenCache {
-    /// `None` where the system has no random numbers: tokens are then checked every time.
-    pub(super) fn new() -> Option<Self> {
+    pub(super) fn new(key: [u8; 32]) -> Self {
         let entries =
             Entries::with(1024, MOST_BYTES, ByLength, BuildHasherDefault::default(), DefaultLifecycle::default());
-        Some(Self { key: random().ok()?, entries })
+        Self { key, entries }
     }
 
     pub(super) fn digest(&self, token: &str) -> Digest {

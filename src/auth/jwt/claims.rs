@@ -51,9 +51,11 @@ pub(super) enum Claim<'a> {
 
 impl<'a> Claims<'a> {
     /// Reads a payload: one JSON object in which no claim stands twice, and no time is anything but a number.
-    pub(super) fn read(json: &'a [u8]) -> Result<Self, JwtError> {
-        // All of it is text, also what is passed over.
-        let json = std::str::from_utf8(json).map_err(|_| JwtError::Claims)?;
+    pub(super) fn read(json: &'a str) -> Result<Self, JwtError> {
+        // A text is not shown to serde, whose complaint would repeat it in a longer spelling.
+        if !is_object(json) {
+            return Err(JwtError::Claims);
+        }
         serde_json::from_str(json).map_err(|_| JwtError::Claims)
     }
 }
@@ -72,6 +74,11 @@ impl Claim<'_> {
             _ => Err(JwtError::Claims),
         }
     }
+}
+
+/// Whether a text begins like a JSON object.
+pub(super) fn is_object(json: &str) -> bool {
+    json.trim_ascii_start().starts_with('{')
 }
 
 /// Names go into logs, metrics and counters: a sensible length, and nothing that moves a cursor.
@@ -106,10 +113,12 @@ impl<'de> Visitor<'de> for Reader {
                 "aud" => claims.aud = map.next_value()?,
                 "sub" => claims.sub = map.next_value()?,
                 "jti" => claims.jti = map.next_value()?,
-                "exp" => claims.exp = Some(time(&mut map)?),
-                "nbf" => claims.nbf = Some(time(&mut map)?),
+                "exp" => claims.exp = Some(map.next_value::<Time>()?.0),
+                "nbf" => claims.nbf = Some(map.next_value::<Time>()?.0),
                 // When it was made is no reason to refuse it; that it is a time can be asked for.
-                "iat" => drop(time(&mut map)?),
+                "iat" => {
+                    let Time(_) = map.next_value()?;
+                }
                 "portkey_oid" => claims.portkey_oid = map.next_value()?,
                 "organisation_id" => claims.organisation_id = map.next_value()?,
                 "portkey_workspace" => claims.portkey_workspace = map.next_value()?,
@@ -119,8 +128,8 @@ impl<'de> Visitor<'de> for Reader {
                 "scope" => claims.scope = map.next_value()?,
                 "scopes" => claims.scopes = map.next_value()?,
                 "defaults" => {
-                    let defaults: Option<Defaults<'de>> = map.next_value()?;
-                    if let Some(Defaults { config_id, metadata }) = defaults {
+                    let raw: &'de RawValue = map.next_value()?;
+                    if let Some(Defaults { config_id, metadata }) = defaults(raw).map_err(A::Error::custom)? {
                         claims.default_config = config_id.map(|Name(id)| id);
                         claims.default_metadata = metadata;
                     }
@@ -142,10 +151,50 @@ struct Defaults<'a> {
     metadata: Option<&'a RawValue>,
 }
 
+/// An object or `null`; for texts as above.
+fn defaults(raw: &RawValue) -> Result<Option<Defaults<'_>>, &'static str> {
+    if raw.get().starts_with('"') {
+        return Err("the defaults are an object");
+    }
+    serde_json::from_str(raw.get()).map_err(|_| "the defaults can't be read")
+}
+
 /// Seconds since 1970 (RFC 7519, section 2), parts of a second allowed.
-fn time<'de, A: MapAccess<'de>>(map: &mut A) -> Result<f64, A::Error> {
-    let seconds: f64 = map.next_value()?;
-    if seconds <= LAST_SECOND { Ok(seconds) } else { Err(A::Error::custom("no time")) }
+struct Time(f64);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Asked for a number, the reader would repeat a text in a longer spelling.
+        deserializer.deserialize_any(TimeReader)
+    }
+}
+
+struct TimeReader;
+
+impl Visitor<'_> for TimeReader {
+    type Value = Time;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time")
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Time, E> {
+        if seconds <= LAST_SECOND { Ok(Time(seconds)) } else { Err(E::custom("no time")) }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a number that is not exact is far behind the last second")]
+    fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<Time, E> {
+        self.visit_f64(seconds as f64)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a number that is not exact is long over")]
+    fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Time, E> {
+        self.visit_f64(seconds as f64)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Time, E> {
+        Err(E::custom("no time"))
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Claim<'a> {
@@ -256,17 +305,16 @@ mod tests {
             ("\"x\"", false),
             ("\u{feff}{}", false),
         ] {
-            assert_eq!(Claims::read(json.as_bytes()).is_ok(), good, "{json}");
+            assert_eq!(Claims::read(json).is_ok(), good, "{json}");
         }
-        assert!(Claims::read(b"{\"a\":\"\xff\"}").is_err());
-        assert!(Claims::read(format!("{{\"a\":{}}}", "[".repeat(4000)).as_bytes()).is_err());
+        assert!(Claims::read(&format!("{{\"a\":{}}}", "[".repeat(4000))).is_err());
     }
 
     #[test]
     fn a_claim_is_what_it_is() {
         let read = |json: &str| {
             let json = format!(r#"{{"aud":{json}}}"#);
-            format!("{:?}", Claims::read(json.as_bytes()).expect("claims").aud)
+            format!("{:?}", Claims::read(&json).expect("claims").aud)
         };
         for (json, claim) in [
             (r#""a""#, r#"Text("a")"#),

@@ -9,7 +9,7 @@ use super::{
     token::Token,
     validator::JwtValidator,
 };
-use crate::context::Principal;
+use crate::context::{self, Principal};
 
 /// What a token says and what comes of it. It shows claims as they are: whose token it is may be told from it.
 #[derive(Debug)]
@@ -50,9 +50,11 @@ impl JwtValidator {
 
     fn look(&self, text: &str, steps: &mut Steps) -> Result<Principal, JwtError> {
         let form = format!("{} bytes", text.len());
-        let token = Token::open(text).inspect_err(|error| steps.add("form", &form, Err(*error)))?;
+        let mut token = Token::open(text).inspect_err(|error| steps.add("form", &form, Err(*error)))?;
         steps.add("form", &form, Ok(()));
-        let claims = Claims::read(&token.payload).inspect_err(|error| steps.add("payload", "", Err(*error)))?;
+        let mut unread = |error: &JwtError| steps.add("payload", "", Err(*error));
+        let payload = token.take_payload().inspect_err(&mut unread)?;
+        let claims = Claims::read(&payload).inspect_err(unread)?;
         let picked = judge::organisation(&claims, self.organisations());
         let named = or(claims.portkey_oid.text(), claims.organisation_id.text());
         steps.add("organisation", named.unwrap_or("not named"), picked.as_ref().map(drop).map_err(|error| *error));
@@ -67,7 +69,8 @@ impl JwtValidator {
             Found::Unknown | Found::Waiting(_) => steps.add("signature", "no such key", Err(JwtError::UnknownKey)),
         }
         self.look_at(&claims, rules, steps);
-        judge::judge(&claims, rules, self.now()).map(|verdict| verdict.principal)
+        let principal = judge::judge(&claims, rules, self.now())?.principal;
+        Ok(principal.with_claims(context::Claims::verified(payload)))
     }
 
     fn look_at(&self, claims: &Claims<'_>, rules: &JwtOrganisation, steps: &mut Steps) {

@@ -15,6 +15,8 @@ use super::{
 };
 use crate::context::{Metadata, Principal, RateLimit, UsageLimit};
 
+/// Most scopes of a token.
+const MOST_SCOPES: usize = 128;
 /// Most labels that a token brings along.
 const MOST_LABELS: usize = 64;
 
@@ -149,14 +151,22 @@ pub(super) fn workspace<'c>(claims: &'c Claims<'_>, rules: &'c JwtOrganisation) 
     }
 }
 
-/// The scopes of both claims together; the defaults only where neither is there.
+/// The scopes of both claims together; the defaults only where neither is there. A token with more of them than there
+/// are is refused: in memory they take some times the room that they have in the token.
 pub(super) fn scopes<'c>(claims: &'c Claims<'_>, rules: &'c JwtOrganisation) -> Result<Vec<&'c str>, JwtError> {
     let mut scopes = Vec::new();
+    let mut note = |scope: &'c str| {
+        if scopes.len() == MOST_SCOPES {
+            return Err(JwtError::Claims);
+        }
+        scopes.push(scope);
+        Ok(())
+    };
     for claim in [&claims.scope, &claims.scopes] {
         match claim {
             Claim::Absent => {}
-            Claim::Text(text) => scopes.extend(text.split(' ').filter(|scope| !scope.is_empty())),
-            Claim::List(list) => scopes.extend(list.iter().map(|scope| &**scope)),
+            Claim::Text(text) => text.split(' ').filter(|scope| !scope.is_empty()).try_for_each(&mut note)?,
+            Claim::List(list) => list.iter().try_for_each(|scope| note(scope))?,
             Claim::Other => return Err(JwtError::Claims),
         }
     }

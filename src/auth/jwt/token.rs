@@ -8,7 +8,7 @@ use serde::{
     de::{Error as _, IgnoredAny, MapAccess, Visitor},
 };
 
-use super::{algorithm::Algorithm, error::JwtError, seen::Seen};
+use super::{algorithm::Algorithm, claims::is_object, error::JwtError, seen::Seen};
 use crate::json::Name;
 
 /// Longest token, in bytes.
@@ -24,7 +24,7 @@ pub(super) struct Token {
     pub(super) kind: Type,
     /// How many bytes of the text are signed.
     signed: usize,
-    /// The payload, as JSON text.
+    /// The payload: JSON, if it is good.
     pub(super) payload: Vec<u8>,
     pub(super) signature: Vec<u8>,
 }
@@ -64,8 +64,11 @@ impl Token {
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| JwtError::Encoding);
         let signed = header.len() + 1 + payload.len();
         let json = decode(header)?;
-        let Header { alg, kid, typ, extended } =
-            std::str::from_utf8(&json).ok().and_then(|json| serde_json::from_str(json).ok()).ok_or(JwtError::Header)?;
+        let Header { alg, kid, typ, extended } = std::str::from_utf8(&json)
+            .ok()
+            .filter(|json| is_object(json))
+            .and_then(|json| serde_json::from_str(json).ok())
+            .ok_or(JwtError::Header)?;
         let algorithm = alg.as_deref().and_then(Algorithm::of).ok_or(JwtError::Algorithm)?;
         if extended {
             return Err(JwtError::Extension);
@@ -81,6 +84,11 @@ impl Token {
         };
         let kid = kid.into();
         Ok(Self { algorithm, kid, kind, signed, payload: decode(payload)?, signature: decode(signature)? })
+    }
+
+    /// Takes the payload out, as text.
+    pub(super) fn take_payload(&mut self) -> Result<String, JwtError> {
+        String::from_utf8(std::mem::take(&mut self.payload)).map_err(|_| JwtError::Claims)
     }
 
     /// The bytes of `text` that are signed.

@@ -19,8 +19,11 @@ use super::{
     token::{MAX_TOKEN, Token},
 };
 use crate::{
-    auth::{Validate, keys::Digest},
-    context::{Credential, Principal},
+    auth::{
+        Validate,
+        keys::{Digest, random},
+    },
+    context::{self, Credential, Principal},
     guard::Decision,
     rejection::Rejection,
 };
@@ -39,6 +42,9 @@ struct Facts {
     revoke: Option<Arc<dyn Revoke>>,
     /// Of these rules only: other rules begin with an empty one.
     cache: Arc<OnceLock<Option<TokenCache>>>,
+    /// Keys the caches, of these rules and of others. Drawn here: the first random number of a process takes long.
+    /// `None` where the system has none: tokens are then checked every time.
+    seed: Option<[u8; 32]>,
 }
 
 type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -67,6 +73,7 @@ impl JwtValidator {
             clock: Arc::new(SystemTime::now),
             revoke: None,
             cache: Arc::default(),
+            seed: random().ok(),
         }))
     }
 
@@ -179,8 +186,9 @@ impl JwtValidator {
     /// Checks a token that is not known. `may_wait` says whether a key that is not there may be waited for.
     fn check(&self, text: &str, digest: Option<Digest>, now: SystemTime, may_wait: bool) -> Result<Checked, JwtError> {
         let facts = &*self.0;
-        let token = Token::open(text)?;
-        let claims = Claims::read(&token.payload)?;
+        let mut token = Token::open(text)?;
+        let payload = token.take_payload()?;
+        let claims = Claims::read(&payload)?;
         let (place, rules) = judge::organisation(&claims, &facts.organisations)?;
         judge::check_header(&token, rules)?;
         let (key, generation) = match rules.jwks.find(&token.kid, may_wait) {
@@ -195,8 +203,9 @@ impl JwtValidator {
         if facts.is_revoked(rules, subject, id) {
             return Err(JwtError::Revoked);
         }
+        let (subject, id) = (subject.map(Into::into), id.map(Into::into));
+        let principal = principal.with_claims(context::Claims::verified(payload));
         if let (Some(cache), Some(digest)) = (facts.cache(), digest) {
-            let (subject, id) = (subject.map(Into::into), id.map(Into::into));
             let principal = principal.clone();
             let entry = Entry { principal, ends, organisation: place, generation, subject, id, length: text.len() };
             cache.insert(digest, entry);
@@ -216,7 +225,7 @@ enum Checked {
 
 impl Facts {
     fn cache(&self) -> Option<&TokenCache> {
-        self.cache.get_or_init(TokenCache::new).as_ref()
+        self.cache.get_or_init(|| self.seed.map(TokenCache::new)).as_ref()
     }
 
     fn is_revoked(&self, rules: &JwtOrganisation, subject: Option<&str>, id: Option<&str>) -> bool {

@@ -1,9 +1,11 @@
 //! `demo`: a provider, a gateway and a caller in one process, to see what each of them sees.
 
 mod call;
+mod issuer;
 mod provider;
 mod requests;
 mod stored;
+mod tokens;
 
 use std::{error::Error, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -16,9 +18,11 @@ use crate::{
     settings::Settings,
 };
 use call::{Answer, Caller};
+use issuer::Issuer;
 use provider::{Provider, Received};
 use requests::{Request, requests};
 use stored::stored_requests;
+use tokens::token_requests;
 
 /// What a caller's own account at the provider takes. Made up, and good on loopback only.
 const PROVIDER_KEY: &str = "sk-caller-demo-1234567890";
@@ -32,17 +36,21 @@ pub(crate) async fn run(once: bool) -> Result<(), Box<dyn Error>> {
     let (reader, reader_text) = GatewayKey::mint(Principal::new("reader").with_scopes(["logs.read"]))?;
     let locked = completions("locked").with_default_config("pc-prod").with_config_override(false);
     let (locked, locked_text) = GatewayKey::mint(locked)?;
-    let mut provider = Provider::start().await?;
+    let issuer = Issuer::new()?;
+    let mut provider = Provider::start(issuer.set()).await?;
     let required = start(Some(vec![key, reader, locked]), provider.address()).await?;
     let open = start(None, provider.address()).await?;
     say(&format!("a provider listens on http://{}", provider.address()));
-    say(&format!("a gateway that requires a key listens on http://{required}"));
+    say(&format!("an issuer of tokens shows its keys on http://{}/keys", provider.address()));
+    say(&format!("a gateway that requires a key or a token listens on http://{required}"));
     say(&format!("a gateway in open mode listens on http://{open}"));
 
     let caller = Caller::new();
     let mut all = requests(&text, &reader_text, provider.address());
     all.extend(stored_requests(&text, &locked_text, provider.address()));
-    let keys = [text.clone(), reader_text, locked_text];
+    let (token_requests, tokens) = token_requests(&issuer)?;
+    all.extend(token_requests);
+    let keys = [vec![text.clone(), reader_text, locked_text], tokens].concat();
     let mut unexpected = 0;
     for request in all {
         let gateway = if request.open { open } else { required };
@@ -77,10 +85,11 @@ async fn start(keys: Option<Vec<GatewayKey>>, provider: SocketAddr) -> Result<So
 }
 
 fn settings(provider: SocketAddr, stored: bool) -> String {
+    let mode = if stored { "required" } else { "open" };
     let common = format!(
         r#"
         listen = "127.0.0.1:0"
-        mode = "open"
+        mode = "{mode}"
         trusted_hosts = ["{provider}"]
         [upstream.base_url]
         openai = "http://{provider}/v1"
@@ -91,6 +100,12 @@ fn settings(provider: SocketAddr, stored: bool) -> String {
     let stored = stored.then(|| {
         format!(
             r#"
+            [[jwt]]
+            organisation = "demo"
+            jwks_url = "http://{provider}/keys"
+            algorithms = ["EdDSA"]
+            issuer = "{issuer}"
+            audience = "gateway"
             [[providers]]
             slug = "openai-prod"
             provider = "openai"
@@ -107,7 +122,8 @@ fn settings(provider: SocketAddr, stored: bool) -> String {
             [[configs]]
             id = "pc-fallback"
             config = '{{"strategy":{{"mode":"fallback"}},"targets":[{{"provider":"@openai-broken"}},{{"provider":"@openai-prod"}}]}}'
-            "#
+            "#,
+            issuer = issuer::NAME,
         )
     });
     common + &stored.unwrap_or_default()

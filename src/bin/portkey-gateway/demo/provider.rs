@@ -1,4 +1,5 @@
 //! A provider that remembers its requests and answers them like a model; or fails, below `/broken`.
+//! At `/keys` it is the issuer of the demo's tokens and shows its key set.
 
 use std::{
     io,
@@ -29,15 +30,16 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    pub(crate) async fn start() -> io::Result<Self> {
+    /// `keys` is the issuer's key set.
+    pub(crate) async fn start(keys: String) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let provider = Self { address: listener.local_addr()?, all: Arc::default() };
-        let all = Arc::clone(&provider.all);
+        let (all, keys) = (Arc::clone(&provider.all), Bytes::from(keys));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let all = Arc::clone(&all);
+                let (all, keys) = (Arc::clone(&all), keys.clone());
                 tokio::spawn(async move {
-                    let service = service_fn(move |request| answer(Arc::clone(&all), request));
+                    let service = service_fn(move |request| answer(Arc::clone(&all), keys.clone(), request));
                     http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
                 });
             }
@@ -57,9 +59,13 @@ impl Provider {
 
 async fn answer(
     all: Arc<Mutex<Vec<Received>>>,
+    keys: Bytes,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (head, body) = request.into_parts();
+    if head.uri.path() == "/keys" {
+        return Ok(Response::new(Full::from(keys)));
+    }
     let body = body.collect().await?.to_bytes();
     let broken = head.uri.path().starts_with("/broken");
     all.lock().unwrap_or_else(PoisonError::into_inner).push(Received {
