@@ -1,13 +1,18 @@
 //! `demo`: a provider, a gateway and a caller in one process, to see what each of them sees.
 
 mod call;
+mod limited;
 mod provider;
 mod requests;
 mod stored;
 
 use std::{error::Error, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use tower_portkey::{GatewayKey, Secret, context::Principal};
+use tower_portkey::{
+    GatewayKey, Secret,
+    context::{Principal, RateLimit},
+    limit::LocalCounters,
+};
 
 use crate::{
     gateway::{Current, Gateway},
@@ -16,6 +21,7 @@ use crate::{
     settings::Settings,
 };
 use call::{Answer, Caller};
+use limited::limited_requests;
 use provider::{Provider, Received};
 use requests::{Request, requests};
 use stored::stored_requests;
@@ -32,8 +38,10 @@ pub(crate) async fn run(once: bool) -> Result<(), Box<dyn Error>> {
     let (reader, reader_text) = GatewayKey::mint(Principal::new("reader").with_scopes(["logs.read"]))?;
     let locked = completions("locked").with_default_config("pc-prod").with_config_override(false);
     let (locked, locked_text) = GatewayKey::mint(locked)?;
+    let twice = RateLimit::from_json(r#"{"unit":"rpw","value":2}"#)?;
+    let (limited, limited_text) = GatewayKey::mint(completions("limited").with_limits(Vec::new(), twice))?;
     let mut provider = Provider::start().await?;
-    let required = start(Some(vec![key, reader, locked]), provider.address()).await?;
+    let required = start(Some(vec![key, reader, locked, limited]), provider.address()).await?;
     let open = start(None, provider.address()).await?;
     say(&format!("a provider listens on http://{}", provider.address()));
     say(&format!("a gateway that requires a key listens on http://{required}"));
@@ -42,7 +50,8 @@ pub(crate) async fn run(once: bool) -> Result<(), Box<dyn Error>> {
     let caller = Caller::new();
     let mut all = requests(&text, &reader_text, provider.address());
     all.extend(stored_requests(&text, &locked_text, provider.address()));
-    let keys = [text.clone(), reader_text, locked_text];
+    all.extend(limited_requests(&limited_text));
+    let keys = [text.clone(), reader_text, locked_text, limited_text];
     let mut unexpected = 0;
     for request in all {
         let gateway = if request.open { open } else { required };
@@ -70,7 +79,8 @@ pub(crate) async fn run(once: bool) -> Result<(), Box<dyn Error>> {
 async fn start(keys: Option<Vec<GatewayKey>>, provider: SocketAddr) -> Result<SocketAddr, Box<dyn Error>> {
     let text = settings(provider, keys.is_some());
     let settings = Settings { keys, ..Settings::parse(Path::new("demo"), &text)? };
-    let server = Server::bind(settings.listen, Arc::new(Current::new(Gateway::new(&settings)?))).await?;
+    let server =
+        Server::bind(settings.listen, Arc::new(Current::new(Gateway::new(&settings, LocalCounters::new())?))).await?;
     let address = server.address();
     tokio::spawn(server.serve(std::future::pending::<Duration>()));
     Ok(address)
@@ -131,6 +141,9 @@ fn report(request: &Request, received: &[Received], answer: &Answer, keys: &[Sec
         say("  the provider got   nothing");
     }
     say(&format!("  the answer was     {} {}", answer.status, answer.text));
+    if let Some(seconds) = &answer.retry_after {
+        say(&format!("                       retry-after: {seconds}"));
+    }
 }
 
 /// Secrets with their first and last characters only.
