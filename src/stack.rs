@@ -96,7 +96,7 @@ impl PortkeyLayer<Anonymous> {
             configs: NoConfigs,
             entries: NoEntries,
             counter: NoCounter,
-            prices: PriceTable::default(),
+            metering: Metering::default(),
         }
     }
 }
@@ -140,7 +140,25 @@ pub struct PortkeyLayerBuilder<A, C = NoConfigs, E = NoEntries, K = NoCounter> {
     configs: C,
     entries: E,
     counter: K,
+    metering: Metering,
+}
+
+/// How tokens and cost are counted.
+#[derive(Clone, Default)]
+struct Metering {
     prices: PriceTable,
+    output: Option<u64>,
+    include_usage: bool,
+}
+
+impl Metering {
+    fn of<K>(self, layer: LimitLayer<K>) -> LimitLayer<K, ByBody> {
+        let layer = layer.read_bodies().prices(self.prices).include_usage(self.include_usage);
+        match self.output {
+            Some(tokens) => layer.default_output_tokens(tokens),
+            None => layer,
+        }
+    }
 }
 
 impl<C, E, K> PortkeyLayerBuilder<Unset, C, E, K> {
@@ -165,35 +183,87 @@ impl<C, E, K> PortkeyLayerBuilder<Unset, C, E, K> {
             configs,
             entries,
             counter,
-            prices,
+            metering,
         } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries, counter, prices }
+        PortkeyLayerBuilder {
+            auth,
+            trusted_hosts,
+            base_urls,
+            forwarded,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        }
     }
 }
 
 impl<A, C, E, K> PortkeyLayerBuilder<A, C, E, K> {
     /// Where saved configs are found ([`ResolveConfig`](crate::config::ResolveConfig)); nowhere unless set.
     pub fn configs<C2>(self, configs: C2) -> PortkeyLayerBuilder<A, C2, E, K> {
-        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, entries, counter, prices, .. } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries, counter, prices }
+        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, entries, counter, metering, .. } = self;
+        PortkeyLayerBuilder {
+            auth,
+            trusted_hosts,
+            base_urls,
+            forwarded,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        }
     }
 
     /// Where provider entries are found ([`ResolveProvider`](crate::model::ResolveProvider)); nowhere unless set.
     pub fn entries<E2>(self, entries: E2) -> PortkeyLayerBuilder<A, C, E2, K> {
-        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, counter, prices, .. } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries, counter, prices }
+        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, counter, metering, .. } = self;
+        PortkeyLayerBuilder {
+            auth,
+            trusted_hosts,
+            base_urls,
+            forwarded,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        }
     }
 
     /// Who counts what callers and entries use ([`Counter`](crate::limit::Counter)). Nobody unless set: then whoever has
     /// limits is refused.
     pub fn limits<K2>(self, counter: K2) -> PortkeyLayerBuilder<A, C, E, K2> {
-        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries, prices, .. } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries, counter, prices }
+        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries, metering, .. } = self;
+        PortkeyLayerBuilder {
+            auth,
+            trusted_hosts,
+            base_urls,
+            forwarded,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        }
     }
 
     /// What tokens cost, for budgets in USD; nothing unless set.
     pub fn prices(mut self, prices: PriceTable) -> Self {
-        self.prices = prices;
+        self.metering.prices = prices;
+        self
+    }
+
+    /// See [`LimitLayer::default_output_tokens`].
+    pub fn default_output_tokens(mut self, tokens: u64) -> Self {
+        self.metering.output = Some(tokens);
+        self
+    }
+
+    /// See [`LimitLayer::include_usage`]; not unless set.
+    pub fn include_usage(mut self, include: bool) -> Self {
+        self.metering.include_usage = include;
         self
     }
 
@@ -256,9 +326,9 @@ impl<A, C, E, K: Clone> PortkeyLayerBuilder<A, C, E, K> {
                 Some(bytes) => model.limit(bytes),
                 None => model,
             },
-            callers: callers.read_bodies().prices(self.prices.clone()),
+            callers: self.metering.clone().of(callers),
             strategy: StrategyLayer::new(),
-            entries: LimitLayer::entries(self.counter).read_bodies().prices(self.prices),
+            entries: self.metering.of(LimitLayer::entries(self.counter)),
             resolve,
             inject: InjectLayer::with_headers(self.forwarded),
         }

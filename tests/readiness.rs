@@ -24,12 +24,13 @@ use http_body_util::{BodyExt, Full};
 use support::{BEARER_SK, Chunks, KEY, block_on, caller};
 use tower::{Layer, Service, ServiceExt};
 use tower_portkey::{
-    ConfigLayer, ExtractLayer, InjectLayer, ModelLayer, PortkeyAuthLayer, PortkeyLayer, RequireScopeLayer, RescueLayer,
-    ResolveLayer,
+    ConfigLayer, ExtractLayer, InjectLayer, LimitGateLayer, LimitLayer, ModelLayer, PortkeyAuthLayer, PortkeyLayer,
+    RequireScopeLayer, RescueLayer, ResolveLayer,
     auth::{Validate, validate_fn},
     body::FullOr,
-    context::Credential,
+    context::{Credential, RateLimit, Rules},
     guard::{Decision, Guard, GuardLayer},
+    limit::{Counter, LocalCounters, Spent, Taken, Verdict, Want},
     rejection::Rejection,
 };
 use tower_test::mock::{Handle, Mock, Spawn, pair};
@@ -87,6 +88,33 @@ fn slow_auth() -> PortkeyAuthLayer<impl Validate<Future: Send> + Clone> {
     }))
 }
 
+/// A counter that is asked after a while.
+#[derive(Clone, Debug)]
+struct Slow(LocalCounters);
+
+impl Counter for Slow {
+    type Future = Pin<Box<dyn Future<Output = Result<Verdict, Rejection>>>>;
+
+    fn take(&self, rules: &Rules, want: &Want) -> Decision<Verdict, Self::Future> {
+        let answer = match self.0.take(rules, want) {
+            Decision::Now(answer) => answer,
+            Decision::Later(_) => panic!("a counter in memory answers at once"),
+        };
+        Decision::Later(Box::pin(async move {
+            tokio::task::yield_now().await;
+            answer
+        }))
+    }
+
+    fn peek(&self, rules: &Rules) -> Decision<Verdict, Self::Future> {
+        self.take(rules, &Want::ONE)
+    }
+
+    fn settle(&self, taken: Taken, spent: Spent) {
+        self.0.settle(taken, spent);
+    }
+}
+
 /// Runs a check over every layer. `B` is the body that the inner service gets.
 macro_rules! every_layer {
     ($check:ident) => {
@@ -108,6 +136,12 @@ macro_rules! every_layer {
         $check::<_, FullOr<Chunks>>("Model, reading", &ModelLayer::new(tower_portkey::model::NoEntries), || {
             below(&found, &[PROVIDER, CHANGES])
         });
+        let (counters, limits) = (LocalCounters::new(), RateLimit::from_json(r#"{"unit":"rpd","value":1000}"#));
+        let limited = caller().with_limits(Vec::new(), limits.expect("a limit"));
+        let counted = || support::by(limited.clone(), asked(&[]));
+        $check::<_, Chunks>("LimitGate", &LimitGateLayer::new(counters.clone()), counted);
+        $check::<_, Chunks>("Limit", &LimitLayer::callers(counters.clone()), counted);
+        $check::<_, Chunks>("Limit, waiting", &LimitLayer::callers(Slow(counters.clone())), counted);
         $check::<_, Chunks>("Resolve", &resolve, || below(&found, &[PROVIDER, sk]));
         $check::<_, Chunks>("Inject", &InjectLayer::new(), || {
             below(&(extract.clone(), config.clone(), resolve.clone()), &[PROVIDER, sk])

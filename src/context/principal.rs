@@ -51,8 +51,7 @@ struct Facts {
     metadata: Metadata,
     limits: Limits,
     workspace_limits: Limits,
-    /// Of a credential that has counters of its own.
-    counter_key: Option<Box<str>>,
+    counters: Counters,
     /// Both limits as counters see them, made when somebody asks.
     rules: OnceLock<Rules>,
 }
@@ -61,6 +60,18 @@ struct Facts {
 struct Limits {
     usage: Vec<UsageLimit>,
     rate: Vec<RateLimit>,
+}
+
+/// Whose the credential's counters are.
+#[derive(Clone, Debug, Default)]
+enum Counters {
+    /// Those of its subject.
+    #[default]
+    Subject,
+    /// Its own, by this name.
+    Own(Box<str>),
+    /// Those of all credentials that have this name.
+    Shared(Box<str>),
 }
 
 /// The saved config of requests that name none.
@@ -107,7 +118,7 @@ impl Principal {
             metadata: Metadata::default(),
             limits: Limits::default(),
             workspace_limits: Limits::default(),
-            counter_key: None,
+            counters: Counters::Subject,
             rules: OnceLock::new(),
         }))
     }
@@ -232,7 +243,14 @@ impl Principal {
     /// has the same counters, however often a token is issued again.
     #[must_use]
     pub fn with_counter_key(self, key: impl Into<Box<str>>) -> Self {
-        self.change(|facts| facts.counter_key = Some(key.into()))
+        self.change(|facts| facts.counters = Counters::Own(key.into()))
+    }
+
+    /// Gives all credentials of the workspace that have this name the same counters, which outlast each of them: a
+    /// token's `sub`, so that nobody begins anew with a new token. Keys of the same name have counters of their own.
+    #[must_use]
+    pub fn with_shared_counter_key(self, key: impl Into<Box<str>>) -> Self {
+        self.change(|facts| facts.counters = Counters::Shared(key.into()))
     }
 
     /// Who: the id of the key, or a token's subject.
@@ -299,7 +317,10 @@ impl Principal {
     /// one, else the subject.
     #[must_use]
     pub fn counter_key(&self) -> &str {
-        self.0.counter_key.as_deref().unwrap_or(&self.0.subject)
+        match &self.0.counters {
+            Counters::Subject => &self.0.subject,
+            Counters::Own(key) | Counters::Shared(key) => key,
+        }
     }
 
     /// The limits of credential and workspace as counters see them, in the order in which they are told (wire contract
@@ -309,10 +330,12 @@ impl Principal {
         self.0.rules.get_or_init(|| {
             let facts = &*self.0;
             let place = [self.organisation(), self.workspace()];
-            let mut own = Holder::new(Owner::Key, place, self.counter_key());
-            if facts.counter_key.is_some() {
-                own = own.until(facts.expires_at, "own");
-            }
+            let own = Holder::new(Owner::Key, place, self.counter_key());
+            let own = match &facts.counters {
+                Counters::Subject => own,
+                Counters::Own(_) => own.until(facts.expires_at, "own"),
+                Counters::Shared(_) => own.until(None, "shared"),
+            };
             let shared = Holder::new(Owner::Workspace, place, self.workspace());
             let (own_limits, all) = (&facts.limits, &facts.workspace_limits);
             let budgets = own.budgets(&own_limits.usage).chain(shared.budgets(&all.usage));

@@ -310,6 +310,7 @@ mod tests {
             Principal::new("b"),
             base().with_counter_key("a"),
             base().with_counter_key("b"),
+            base().with_shared_counter_key("a"),
             Principal::new("").with_workspace("defaulta"),
         ];
         for other in others {
@@ -329,6 +330,7 @@ mod tests {
         let limited =
             Principal::new("a").with_expiry(end).with_limits(Vec::new(), rates(r#"{"unit":"rpd","value":1}"#));
         assert_eq!(limited.rules()[0].forgotten_at(), None);
+        assert_eq!(limited.clone().with_shared_counter_key("sub").rules()[0].forgotten_at(), None);
         assert_eq!(limited.with_counter_key("jti").rules()[0].forgotten_at(), Some(11));
     }
 

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use http::{
-    Method,
+    HeaderValue, Method,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
     request::Parts,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::ask::include_usage;
 use crate::{body::FullOr, context::Route};
 
 /// What a request may use. Numbers are tokens.
@@ -27,6 +28,12 @@ pub struct Estimate {
 pub trait EstimateUsage<B> {
     /// The estimate.
     fn estimate(&self, head: &Parts, body: &B) -> Estimate;
+
+    /// The body of a request whose answer is to say what it has used: changed to that end, where the request says nothing
+    /// about it. Unless implemented, it stays as it is.
+    fn ask_for_usage(&self, _head: &mut Parts, body: B) -> B {
+        body
+    }
 }
 
 /// Estimates by the length of the body: a token for four bytes of JSON. Works with every body.
@@ -52,6 +59,16 @@ impl<B> EstimateUsage<FullOr<B>> for ByBody {
         let prompt = tokens(head, body.len() as u64);
         let (output, model) = said(&body).unwrap_or_default();
         Estimate { prompt, output, model }
+    }
+
+    /// Adds `"stream_options":{"include_usage":true}` to chats and completions that ask for a stream.
+    fn ask_for_usage(&self, head: &mut Parts, body: FullOr<B>) -> FullOr<B> {
+        let asks = head.method == Method::POST
+            && matches!(Route::of(&head.method, head.uri.path()).rest(), Some("/chat/completions" | "/completions"));
+        let changed = body.as_full().filter(|_| asks).and_then(|bytes| include_usage(&bytes));
+        let Some(changed) = changed else { return body };
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(changed.len()));
+        FullOr::full(changed)
     }
 }
 

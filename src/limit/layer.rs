@@ -28,6 +28,7 @@ pub(super) struct Settings {
     pub(super) prices: PriceTable,
     pub(super) output: u64,
     pub(super) keep_encoding: bool,
+    pub(super) include_usage: bool,
 }
 
 impl<C> LimitLayer<C> {
@@ -44,7 +45,8 @@ impl<C> LimitLayer<C> {
     }
 
     fn new(counter: C, whose: Whose) -> Self {
-        let settings = Settings { whose, prices: PriceTable::default(), output: 1024, keep_encoding: false };
+        let prices = PriceTable::default();
+        let settings = Settings { whose, prices, output: 1024, keep_encoding: false, include_usage: false };
         Self { counter, estimate: ByLength, settings: Arc::new(settings), render: PortkeyJson }
     }
 }
@@ -87,6 +89,14 @@ impl<C, E, R> LimitLayer<C, E, R> {
     #[must_use]
     pub fn keep_accept_encoding(self) -> Self {
         self.change(|settings| settings.keep_encoding = true)
+    }
+
+    /// Whether streams whose tokens or cost are counted are asked to say what they have used, where the request can be
+    /// changed to that end ([`EstimateUsage::ask_for_usage`](super::EstimateUsage::ask_for_usage)). Not unless set: then
+    /// a stream that doesn't say it counts as what was taken in advance, or an event's token each where that is more.
+    #[must_use]
+    pub fn include_usage(self, include: bool) -> Self {
+        self.change(|settings| settings.include_usage = include)
     }
 
     /// Lets requests pass that nobody was authenticated for, without any limit. Otherwise they are refused, because a

@@ -49,7 +49,9 @@
 //! So a limit is exceeded by no more than what requests that were let in use beyond what was taken for them. Answers are
 //! passed on byte by byte as they come; of what passes, no more than the usage member is kept, up to 4 KiB. Compressed
 //! answers can't be read, so requests whose tokens count ask for uncompressed ones
-//! ([`keep_accept_encoding`](LimitLayer::keep_accept_encoding)). Cost is tokens by a [`PriceTable`]: nothing has a price
+//! ([`keep_accept_encoding`](LimitLayer::keep_accept_encoding)). OpenAI's streams say what they have used only where the
+//! request asks for it, which the layer does in its place if it is told to
+//! ([`include_usage`](LimitLayer::include_usage)). Cost is tokens by a [`PriceTable`]: nothing has a price
 //! that you don't give it.
 //!
 //! # Where they stand
@@ -62,6 +64,7 @@
 //! Windows are fixed: rates and budgets of N days are aligned to 1970-01-01 00:00 UTC, weekly budgets begin on Monday,
 //! monthly ones on the 1st, at 00:00 UTC.
 
+mod ask;
 mod bill;
 mod body;
 mod counter;

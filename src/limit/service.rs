@@ -76,7 +76,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (mut head, body) = request.into_parts();
+        let (mut head, mut body) = request.into_parts();
         let settings = &self.layer.settings;
         let subject = match settings.whose.subject(&head) {
             Ok(Some(subject)) => subject,
@@ -97,6 +97,9 @@ where
         let is_read = bill.as_ref().is_some_and(|bill| bill.may_use()) && !settings.keep_encoding;
         if is_read && head.headers.contains_key(ACCEPT_ENCODING) {
             head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        if bill.is_some() && settings.include_usage {
+            body = self.layer.estimate.ask_for_usage(&mut head, body);
         }
         let verdict = self.layer.counter.take(&subject.rules, &want);
         let plan = Plan { subject, bill };

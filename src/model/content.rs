@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request,
+    Extensions, HeaderValue, Request,
     header::{CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING},
 };
 use http_body::Body;
@@ -43,6 +43,11 @@ struct Looked {
     /// Where the slug stands, up to the model behind it.
     cut: Option<Range<usize>>,
     below: Vec<Box<str>>,
+}
+
+/// Whether the caller's tokens are counted.
+pub(super) fn is_measured(facts: &Extensions) -> bool {
+    facts.get::<Principal>().is_some_and(|who| who.rules().measured())
 }
 
 impl<B: Body<Data = Bytes>> Job<B> {
@@ -189,8 +194,7 @@ impl<B: Body<Data = Bytes>> Job<B> {
     /// Whether the caller's tokens are counted, or those of an entry that the request may use: how many the answer may have
     /// stands in the body.
     fn is_measured(&self) -> bool {
-        let of_caller = self.head.extensions.get::<Principal>().is_some_and(|who| who.rules().measured());
-        of_caller || self.entries().iter().any(|entry| entry.rules().measured())
+        is_measured(&self.head.extensions) || self.entries().iter().any(|entry| entry.rules().measured())
     }
 
     /// Whether an entry that the request may use is limited to some models.

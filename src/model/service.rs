@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use super::{
     ModelFuture,
+    content::is_measured,
     job::{Job, Room, Step},
     resolve::ResolveProvider,
 };
@@ -68,9 +69,12 @@ where
     }
 }
 
-/// Whether neither config nor headers ask for anything that is found here, where there are no entries. Notes that it was
-/// looked for.
+/// Whether neither config nor headers ask for anything that is found here, where there are no entries, and nobody counts
+/// the caller's tokens. Notes that it was looked for.
 fn has_nothing_to_find<B>(request: &mut Request<B>) -> bool {
+    if is_measured(request.extensions()) {
+        return false;
+    }
     let Some(config) = request.extensions_mut().get_mut::<RequestConfig>() else { return false };
     if config.tree.is_some() || matches!(config.named, Some(ProviderRef::Slug(_))) {
         return false;

@@ -14,6 +14,7 @@ mod heads;
 mod hosts;
 mod http2;
 mod lifecycle;
+mod limits;
 #[path = "../support/net.rs"]
 #[allow(dead_code)] // Each test binary uses its own part.
 mod net;

@@ -19,22 +19,22 @@ use crate::{
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
-struct Issuer(Ed25519KeyPair);
+pub(crate) struct Issuer(Ed25519KeyPair);
 
 impl Issuer {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("a key");
         Self(Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("a key"))
     }
 
     /// A key set with a symmetric key in it.
-    fn set(&self) -> String {
+    pub(crate) fn set(&self) -> String {
         let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
         let own = json!({"kid": "k", "kty": "OKP", "crv": "Ed25519", "x": x});
         json!({"keys": [own, {"kid": "s", "kty": "oct", "k": "AAAA"}]}).to_string()
     }
 
-    fn token(&self, over: &Value) -> String {
+    pub(crate) fn token(&self, over: &Value) -> String {
         let mut claims = json!({"exp": 4_102_444_800_u64, "sub": "user-1", "scope": "completions.write"});
         claims.as_object_mut().expect("claims").extend(over.as_object().expect("claims").clone());
         let encode = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
@@ -52,7 +52,7 @@ fn settings(upstream: &Upstream, tables: &str) -> String {
     )
 }
 
-fn table(organisation: &str, source: &str) -> String {
+pub(crate) fn table(organisation: &str, source: &str) -> String {
     format!("[[jwt]]\norganisation = \"{organisation}\"\n{source}\nalgorithms = [\"EdDSA\"]\n")
 }
 

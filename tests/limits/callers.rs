@@ -143,6 +143,18 @@ fn results_can_be_fetched_when_nothing_is_left() {
 }
 
 #[test]
+fn the_gate_tells_every_rate() {
+    let (_, counters) = counters();
+    let rates = r#"[{"unit":"rpm","value":1},{"type":"tokens","unit":"rpm","value":5000}]"#;
+    let who = limited("[]", rates);
+    assert_eq!(ask(&counters, &who).status(), 200);
+    let answer = send(&LimitGateLayer::new(counters), by(who, chat(&[])));
+    assert_eq!(answer.status(), 429);
+    assert_eq!(answer.header("x-ratelimit-remaining-requests"), Some("0"));
+    assert!(answer.header("x-ratelimit-remaining-tokens").is_some());
+}
+
+#[test]
 fn nobody_passes_unknown() {
     let (_, counters) = counters();
     assert_eq!(send(&LimitLayer::callers(counters.clone()), chat(&[])).status(), 500);

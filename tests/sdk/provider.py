@@ -23,7 +23,7 @@ import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-GATEWAY_KEYS = (os.environ["SDK_TEST_GATEWAY_KEY"], os.environ["SDK_TEST_DEFAULT_KEY"])
+GATEWAY_KEYS = tuple(os.environ[f"SDK_TEST_{name}_KEY"] for name in ("GATEWAY", "DEFAULT", "LIMITED"))
 OPENAI_KEY = os.environ["SDK_TEST_OPENAI_KEY"]
 STORED_KEY = os.environ["SDK_TEST_STORED_KEY"]
 ANTHROPIC_KEY = os.environ["SDK_TEST_ANTHROPIC_KEY"]

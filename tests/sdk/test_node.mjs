@@ -16,6 +16,7 @@ const {
   SDK_TEST_CONTROL: CONTROL,
   SDK_TEST_GATEWAY_KEY: GATEWAY_KEY,
   SDK_TEST_DEFAULT_KEY: DEFAULT_KEY,
+  SDK_TEST_LIMITED_KEY: LIMITED_KEY,
   SDK_TEST_OPENAI_KEY: OPENAI_KEY,
 } = process.env;
 
@@ -249,4 +250,58 @@ test("gateway headers on the response [portkey]", async () => {
   const completion = await client.chat.completions.create({ model: newModel(), messages: MESSAGES });
   assert.equal(completion.getHeaders().provider, "openai");
   assert.ok(completion.getHeaders()["trace-id"]);
+});
+
+function limitedClient(name, options) {
+  return new OpenAI({
+    baseURL: `${GATEWAY}/v1`,
+    apiKey: `${LIMITED_KEY}-${name}`,
+    defaultHeaders: createHeaders({ provider: "@openai-prod" }),
+    maxRetries: 0,
+    timeout: 20_000,
+    ...options,
+  });
+}
+
+test("rate limit of a key", async () => {
+  const client = limitedClient("node-once");
+  const { response } = await client.chat.completions.create({ model: newModel(), messages: MESSAGES }).withResponse();
+  assert.equal(response.headers.get("x-ratelimit-limit-requests"), "1");
+  await assert.rejects(client.chat.completions.create({ model: newModel(), messages: MESSAGES }), (error) => {
+    assert.equal(error.constructor.name, "RateLimitError");
+    assert.deepEqual([error.status, error.code], [429, "05"]);
+    assert.match(error.message, /rate limit exceded/);
+    assert.ok(Number(header(error, "retry-after")) > 0);
+    assert.equal(header(error, "x-ratelimit-remaining-requests"), "0");
+    return true;
+  });
+  assert.equal((await requestsAtProvider()).length, 1);
+});
+
+test("Retry-After is honoured", async () => {
+  const calls = [];
+  const counted = async (...request) => {
+    const sent = performance.now();
+    const response = await fetch(...request);
+    calls.push({ sent, status: response.status });
+    return response;
+  };
+  const client = limitedClient("node-second", { maxRetries: 3, fetch: counted });
+  for (let count = 0; count < 5 && calls.every(({ status }) => status === 200); count += 1) {
+    await client.chat.completions.create({ model: newModel(), messages: MESSAGES });
+  }
+  const refused = calls.findIndex(({ status }) => status === 429);
+  assert.notEqual(refused, -1);
+  // Without the header it would have tried again after half a second. Timers may be a little early.
+  assert.ok(calls[refused + 1].sent - calls[refused].sent >= 990);
+});
+
+test("spent budget", async () => {
+  const request = limitedClient("spent").chat.completions.create({ model: newModel(), messages: MESSAGES });
+  await assert.rejects(request, (error) => {
+    assert.deepEqual([error.status, error.code], [412, "04"]);
+    assert.match(error.message, /Portkey API Key Usage Limit Exceeded/);
+    return true;
+  });
+  assert.deepEqual(await requestsAtProvider(), []);
 });

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 
 import openai
 import pytest
@@ -276,3 +277,41 @@ def test_gateway_headers_through_portkey(model):
     completion = client_named("portkey, config").chat.completions.create(model=model, messages=MESSAGES)
     assert completion.get_headers()["provider"] == "openai"
     assert completion.get_headers()["trace-id"]
+
+
+def limited_client(name, **options):
+    return openai.OpenAI(**openai_options(GATEWAY, f"{LIMITED_KEY}-{name}", provider="@openai-prod") | options)
+
+
+def test_rate_limit_of_a_key(model):
+    client = limited_client("python-once")
+    response = client.chat.completions.with_raw_response.create(model=model, messages=MESSAGES)
+    assert response.headers["x-ratelimit-limit-requests"] == "1"
+    assert response.headers["x-ratelimit-limit-tokens"] == "100000"
+    with pytest.raises(openai.RateLimitError, match="rate limit exceded") as raised:
+        client.chat.completions.create(model=model, messages=MESSAGES)
+    assert raised.value.code == "05"
+    assert int(raised.value.response.headers["retry-after"]) > 0
+    assert raised.value.response.headers["x-ratelimit-remaining-requests"] == "0"
+    # Of two tokens that the answer said it has used.
+    assert raised.value.response.headers["x-ratelimit-remaining-tokens"] == "99998"
+    assert len(requests_at_provider()) == 1
+
+
+def test_retry_after_is_honoured(model):
+    client = limited_client("python-second", max_retries=3)
+    for _ in range(5):
+        began = time.monotonic()
+        response = client.chat.completions.with_raw_response.create(model=model, messages=MESSAGES)
+        if response.retries_taken > 0:
+            # Without the header it would have tried again after half a second.
+            assert time.monotonic() - began >= 1
+            return
+    pytest.fail("no request was refused")
+
+
+def test_spent_budget(model):
+    with pytest.raises(openai.APIStatusError, match="Portkey API Key Usage Limit Exceeded") as raised:
+        limited_client("spent").chat.completions.create(model=model, messages=MESSAGES)
+    assert (raised.value.status_code, raised.value.code) == (412, "04")
+    assert requests_at_provider() == []

@@ -46,6 +46,7 @@ mod algorithm;
 mod any_of;
 mod cache;
 mod claims;
+mod counters;
 mod error;
 mod explain;
 mod judge;
@@ -63,6 +64,7 @@ mod vectors;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use any_of::{AnyOf, AnyOfFuture};
+pub use counters::TokenCounters;
 pub use error::JwtError;
 pub use explain::{Explanation, Step};
 pub use jwks::{

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     algorithm::Algorithm,
+    counters::{Complete, TokenCounters},
     jwks::{Jwks, JwksError},
 };
 
@@ -50,6 +51,8 @@ pub struct JwtOrganisation {
     pub(super) allowed_workspaces: Vec<Box<str>>,
     pub(super) allowed_subjects: Vec<Box<str>>,
     pub(super) leeway: Duration,
+    pub(super) counters: TokenCounters,
+    pub(super) complete: Option<Complete>,
     profile: Option<Profile>,
 }
 
@@ -69,6 +72,8 @@ impl JwtOrganisation {
             allowed_workspaces: Vec::new(),
             allowed_subjects: Vec::new(),
             leeway: Duration::from_secs(5),
+            counters: TokenCounters::Token,
+            complete: None,
             profile: None,
         }
     }

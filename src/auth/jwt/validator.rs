@@ -199,6 +199,7 @@ impl JwtValidator {
         };
         key.verify(token.algorithm, &rules.algorithms, token.signed(text), &token.signature)?;
         let Verdict { principal, ends } = judge::judge(&claims, rules, now)?;
+        let principal = rules.completed(principal, &claims, token.signed(text));
         let (subject, id) = (claims.sub.text(), claims.jti.text());
         if facts.is_revoked(rules, subject, id) {
             return Err(JwtError::Revoked);

@@ -1,17 +1,21 @@
 //! `check`: what would be served, or what is wrong.
 
-use std::{path::Path, process::ExitCode};
+use std::{error::Error, path::Path, process::ExitCode};
 
-use tower_portkey::GatewayKey;
+use tower_portkey::{
+    GatewayKey,
+    context::{Owner, Principal},
+    limit::LocalCounters,
+};
 
 use crate::{
-    fail,
+    fail, limits,
     log::say,
     settings::{Config, JwtSettings, Provider, Settings},
 };
 
 pub(crate) fn run(path: &Path) -> ExitCode {
-    match Settings::read(path) {
+    match read(path) {
         Ok(settings) => {
             for line in describe(&settings) {
                 say(&line);
@@ -22,6 +26,15 @@ pub(crate) fn run(path: &Path) -> ExitCode {
     }
 }
 
+/// The settings, where the counters that they name can be put back, too.
+fn read(path: &Path) -> Result<Settings, Box<dyn Error>> {
+    let settings = Settings::read(path)?;
+    if let Some((snapshot, _)) = &settings.limits.snapshot {
+        limits::restore(snapshot, &LocalCounters::new())?;
+    }
+    Ok(settings)
+}
+
 fn describe(settings: &Settings) -> Vec<String> {
     let mut lines = vec![format!("listen      {}", settings.listen)];
     match &settings.keys {
@@ -30,6 +43,7 @@ fn describe(settings: &Settings) -> Vec<String> {
     }
     lines.extend(settings.keys.iter().flatten().map(key));
     lines.extend(settings.jwt.iter().map(|jwt| format!("jwt         {}", jwt.describe())));
+    lines.extend(settings.workspaces.samples().iter().map(workspace));
     lines.extend(settings.providers.iter().map(|found| provider(found, settings)));
     lines.extend(settings.configs.iter().map(config));
     for (name, (_, url)) in &settings.base_urls {
@@ -45,6 +59,7 @@ fn describe(settings: &Settings) -> Vec<String> {
         "time limits connect {:?}, first byte {:?}, idle {:?}, shutdown {:?}",
         upstream.connect, upstream.first_byte, upstream.idle, settings.grace
     ));
+    lines.extend(counting(settings));
     let of_tokens = settings.jwt.iter().flat_map(JwtSettings::warnings);
     lines.extend(of_tokens.map(|warning| format!("warning     {warning}")));
     lines.extend(settings.warnings.iter().map(|warning| format!("warning     {warning}")));
@@ -59,13 +74,32 @@ fn key(key: &GatewayKey) -> String {
         let locked = if who.allows_config_override() { "" } else { ", locked" };
         format!(", config {}{locked}", config.id())
     });
+    let limits = limits::words(who.rules(), Owner::Key).map_or_else(String::new, |words| format!(", limits {words}"));
     format!(
-        "key         {} (organisation {}, workspace {}, scopes {}{config})",
+        "key         {} (organisation {}, workspace {}, scopes {}{config}{limits})",
         who.subject(),
         who.organisation(),
         who.workspace(),
         scopes.join(" ")
     )
+}
+
+fn workspace(somebody: &Principal) -> String {
+    let config = somebody.default_config().map_or_else(String::new, |config| format!(", config {}", config.id()));
+    let limits = limits::words(somebody.rules(), Owner::Workspace);
+    let limits = limits.map_or_else(|| "no limits".to_owned(), |words| format!("limits {words}"));
+    format!("workspace   {} (organisation {}, {limits}{config})", somebody.workspace(), somebody.organisation())
+}
+
+/// Where limits are kept and told, where the file says something about it.
+fn counting(settings: &Settings) -> Vec<String> {
+    let snapshot = settings
+        .limits
+        .snapshot
+        .as_ref()
+        .map(|(path, interval)| format!("counters    kept in {}, written every {interval:?}", path.display()));
+    let admin = settings.admin_listen.map(|address| format!("admin       {address}: limits and metrics"));
+    snapshot.into_iter().chain(admin).collect()
 }
 
 fn provider(Provider { entry, seen_by, credential, allowed_hosts, .. }: &Provider, settings: &Settings) -> String {
@@ -85,6 +119,9 @@ fn provider(Provider { entry, seen_by, credential, allowed_hosts, .. }: &Provide
     let mut line = format!("provider    @{} ({id}; {seen_by}; {host}; {models}", entry.slug());
     if !allowed_hosts.is_empty() {
         line.push_str(&format!("; allowed hosts {}", allowed_hosts.join(" ")));
+    }
+    if let Some(words) = limits::words(entry.rules(), Owner::Entry) {
+        line.push_str(&format!("; limits {words}"));
     }
     line.push_str(if *credential { ")" } else { "; no credential)" });
     line

@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod explain;
 mod gateway;
+mod limits;
 mod log;
 mod serve;
 mod settings;
@@ -37,6 +38,12 @@ enum Command {
     },
     /// Print how a request would be decided, step by step. Sends nothing and shows no secret.
     Explain(explain::Explain),
+    /// Print where each limit of a running gateway stands, as its admin listener says.
+    Limits {
+        /// The settings file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// What the gateway makes of a token.
     #[command(subcommand)]
     Jwt(token::Jwt),
@@ -64,6 +71,7 @@ fn main() -> ExitCode {
     match &command {
         Command::Check { config } => return check::run(config),
         Command::Explain(request) => return explain::run(request),
+        Command::Limits { config } => return limits::run(config),
         Command::Serve(_) | Command::Demo { .. } | Command::Jwt(_) => {}
     }
     log::start(if matches!(command, Command::Demo { .. } | Command::Jwt(_)) { "warn" } else { "info" });
@@ -76,7 +84,7 @@ fn main() -> ExitCode {
             Command::Serve(Serve { config, listen }) => serve::run(config, listen).await.map(|()| ExitCode::SUCCESS),
             Command::Demo { once } => demo::run(once).await.map(|()| ExitCode::SUCCESS),
             Command::Jwt(token::Jwt::Explain(asked)) => token::run(&asked).await,
-            Command::Check { .. } | Command::Explain(_) => Ok(ExitCode::SUCCESS),
+            Command::Check { .. } | Command::Explain(_) | Command::Limits { .. } => Ok(ExitCode::SUCCESS),
         }
     });
     match done {

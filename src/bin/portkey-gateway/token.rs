@@ -4,7 +4,7 @@ use std::{error::Error, io::Read as _, path::PathBuf, process::ExitCode, time::D
 
 use clap::{Args, Subcommand};
 use tokio::time::{Instant, sleep};
-use tower_portkey::auth::jwt::JwtOrganisation;
+use tower_portkey::{auth::jwt::JwtOrganisation, limit::LocalCounters};
 
 use crate::{gateway::Gateway, log::say, settings::Settings};
 
@@ -30,7 +30,7 @@ pub(crate) async fn run(asked: &Explain) -> Result<ExitCode, Box<dyn Error>> {
         token.clear();
         std::io::stdin().read_to_string(&mut token)?;
     }
-    let gateway = Gateway::new(&Settings::read(&asked.config)?)?;
+    let gateway = Gateway::new(&Settings::read(&asked.config)?, LocalCounters::new())?;
     let validator = gateway.tokens();
     if validator.organisations().is_empty() {
         return Err("the settings let nobody in by a token: there is no [[jwt]] in required mode".into());

@@ -94,24 +94,25 @@ impl<T: Fn() -> SystemTime> LocalCounters<T> {
 
     pub(super) fn peek_now(&self, rules: &Rules) -> Result<Verdict, Full> {
         let now = self.now();
-        let mut levels = Levels::default();
+        let (mut levels, mut first) = (Levels::default(), None);
         for (index, rule) in rules.iter().enumerate() {
             let seen = self.shared.table.with(rule.counter(), |cell| {
                 let mut state = cell.lock()?;
                 state.roll(rule.span(), now.as_secs());
-                let room = state.room(rule.limit(), Want::ONE.of(rule.resource()));
-                state.denied = state.denied.saturating_add(room.is_none().into());
-                Some((room.is_some(), state.level(rule.limit(), now)))
+                let denies = first.is_none() && state.room(rule.limit(), Want::ONE.of(rule.resource())).is_none();
+                state.denied = state.denied.saturating_add(denies.into());
+                Some((denies, state.level(rule.limit(), now)))
             });
             // A counter that is not there has counted nothing; the limit is none, or the first request finds out.
-            if let Some((fits, level)) = seen.flatten() {
+            if let Some((denies, level)) = seen.flatten() {
                 note(&mut levels, rule, level);
-                if !fits {
-                    return Ok(Verdict::Denied(denied(index, rule, levels, level)));
-                }
+                first = first.or(denies.then_some((index, rule, level)));
             }
         }
-        Ok(Verdict::Passed { taken: Taken::nothing(rules), levels })
+        Ok(match first {
+            Some((index, rule, level)) => Verdict::Denied(denied(index, rule, levels, level)),
+            None => Verdict::Passed { taken: Taken::nothing(rules), levels },
+        })
     }
 
     pub(super) fn settle_now(&self, rule: &Rule, part: Part, used: u64, now: u64) {

@@ -16,6 +16,8 @@ use super::requests::Request;
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) text: String,
+    /// Of one that says when to come again.
+    pub(crate) retry_after: Option<String>,
 }
 
 #[derive(Debug)]
@@ -37,7 +39,9 @@ impl Caller {
         let body = Full::from(request.body());
         let response = self.0.request(sent.body(body)?).await?;
         let status = response.status().as_u16();
+        let retry_after = response.headers().get("retry-after").and_then(|seconds| seconds.to_str().ok());
+        let retry_after = retry_after.map(str::to_owned);
         let body = response.into_body().collect().await?.to_bytes();
-        Ok(Answer { status, text: String::from_utf8_lossy(&body).into_owned() })
+        Ok(Answer { status, text: String::from_utf8_lossy(&body).into_owned(), retry_after })
     }
 }

@@ -2,6 +2,7 @@
 
 mod call;
 mod issuer;
+mod limited;
 mod provider;
 mod requests;
 mod stored;
@@ -9,7 +10,11 @@ mod tokens;
 
 use std::{error::Error, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use tower_portkey::{GatewayKey, Secret, context::Principal};
+use tower_portkey::{
+    GatewayKey, Secret,
+    context::{Principal, RateLimit},
+    limit::LocalCounters,
+};
 
 use crate::{
     gateway::{Current, Gateway},
@@ -19,6 +24,7 @@ use crate::{
 };
 use call::{Answer, Caller};
 use issuer::Issuer;
+use limited::limited_requests;
 use provider::{Provider, Received};
 use requests::{Request, requests};
 use stored::stored_requests;
@@ -37,8 +43,10 @@ pub(crate) async fn run(once: bool) -> Result<(), Box<dyn Error>> {
     let locked = completions("locked").with_default_config("pc-prod").with_config_override(false);
     let (locked, locked_text) = GatewayKey::mint(locked)?;
     let issuer = Issuer::new()?;
+    let twice = RateLimit::from_json(r#"{"unit":"rpw","value":2}"#)?;
+    let (limited, limited_text) = GatewayKey::mint(completions("limited").with_limits(Vec::new(), twice))?;
     let mut provider = Provider::start(issuer.set()).await?;
-    let required = start(Some(vec![key, reader, locked]), provider.address()).await?;
+    let required = start(Some(vec![key, reader, locked, limited]), provider.address()).await?;
     let open = start(None, provider.address()).await?;
     say(&format!("a provider listens on http://{}", provider.address()));
     say(&format!("an issuer of tokens shows its keys on http://{}/keys", provider.address()));
@@ -48,9 +56,10 @@ pub(crate) async fn run(once: bool) -> Result<(), Box<dyn Error>> {
     let caller = Caller::new();
     let mut all = requests(&text, &reader_text, provider.address());
     all.extend(stored_requests(&text, &locked_text, provider.address()));
+    all.extend(limited_requests(&limited_text));
     let (token_requests, tokens) = token_requests(&issuer)?;
     all.extend(token_requests);
-    let keys = [vec![text.clone(), reader_text, locked_text], tokens].concat();
+    let keys = [vec![text.clone(), reader_text, locked_text, limited_text], tokens].concat();
     let mut unexpected = 0;
     for request in all {
         let gateway = if request.open { open } else { required };
@@ -78,7 +87,8 @@ pub(crate) async fn run(once: bool) -> Result<(), Box<dyn Error>> {
 async fn start(keys: Option<Vec<GatewayKey>>, provider: SocketAddr) -> Result<SocketAddr, Box<dyn Error>> {
     let text = settings(provider, keys.is_some());
     let settings = Settings { keys, ..Settings::parse(Path::new("demo"), &text)? };
-    let server = Server::bind(settings.listen, Arc::new(Current::new(Gateway::new(&settings)?))).await?;
+    let server =
+        Server::bind(settings.listen, Arc::new(Current::new(Gateway::new(&settings, LocalCounters::new())?))).await?;
     let address = server.address();
     tokio::spawn(server.serve(std::future::pending::<Duration>()));
     Ok(address)
@@ -147,6 +157,9 @@ fn report(request: &Request, received: &[Received], answer: &Answer, keys: &[Sec
         say("  the provider got   nothing");
     }
     say(&format!("  the answer was     {} {}", answer.status, answer.text));
+    if let Some(seconds) = &answer.retry_after {
+        say(&format!("                       retry-after: {seconds}"));
+    }
 }
 
 /// Secrets with their first and last characters only.

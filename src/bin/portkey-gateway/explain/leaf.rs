@@ -10,16 +10,17 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    Request, Response,
+    Extensions, Request, Response,
     header::{CONTENT_LENGTH, HOST},
 };
 use http_body::Body;
 use http_body_util::{BodyExt as _, Collected, Empty};
 use serde_json::Value;
-use tower_portkey::context::{CredentialSource, HostOrigin, Target};
+use tower_portkey::context::{CredentialSource, Entry, HostOrigin, Owner, Principal, RequestConfig, Target};
 use tower_service::Service;
 
 use super::mask;
+use crate::limits::words;
 
 /// Answers 200, and remembers what would have been sent. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +57,7 @@ where
             let mut lines = vec![format!("would be sent: {} {}", head.method, mask::url(&head.uri))];
             lines.extend(head.extensions.get::<Target>().map(target));
             lines.extend(mask::headers(&head.headers));
+            lines.extend(limits(&head.extensions));
             lines.extend(model(&body).map(|model| format!("    model in the body: {model}")));
             *reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(lines);
             Ok(Response::new(Empty::new()))
@@ -76,6 +78,15 @@ fn target(target: &Target) -> String {
         None => "no credential",
     };
     format!("    {} at {host}, with {credential}", target.provider().as_str())
+}
+
+/// What is counted for the request.
+fn limits(facts: &Extensions) -> impl Iterator<Item = String> {
+    let caller = facts.get::<Principal>().map(Principal::rules);
+    let entry = facts.get::<RequestConfig>().and_then(RequestConfig::entry).map(Entry::rules);
+    let all = [("caller", caller, Owner::Key), ("workspace", caller, Owner::Workspace), ("entry", entry, Owner::Entry)];
+    all.into_iter()
+        .filter_map(|(whose, rules, owner)| Some(format!("    limits of the {whose}: {}", words(rules?, owner)?)))
 }
 
 fn model(body: &[u8]) -> Option<String> {

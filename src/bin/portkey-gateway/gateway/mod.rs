@@ -23,6 +23,7 @@ use tower_portkey::{
     },
     body::FullOr,
     forward::{Client, ClientError},
+    limit::LocalCounters,
     rejection::{Asked, Kind, PortkeyJson, Rejection, refuse},
 };
 use tower_service::Service;
@@ -54,6 +55,7 @@ enum Mode {
 pub(crate) struct Gateway {
     mode: Mode,
     tokens: Tokens,
+    counters: LocalCounters,
     /// How long a provider may be silent.
     silence: Duration,
     /// Whether only this machine is meant to come in, with nothing but its address to show for it.
@@ -88,28 +90,32 @@ pub(crate) enum BuildError {
 }
 
 impl Gateway {
-    /// The gateway of these settings.
-    pub(crate) fn new(settings: &Settings) -> Result<Self, BuildError> {
-        Self::after(settings, None)
+    /// The gateway of these settings, which counts here what callers and entries use.
+    pub(crate) fn new(settings: &Settings, counters: LocalCounters) -> Result<Self, BuildError> {
+        Self::build(settings, counters, None)
     }
 
-    /// The same in place of another, whose fetched key sets it keeps.
-    fn after(settings: &Settings, before: Option<&Self>) -> Result<Self, BuildError> {
+    /// The same in place of this one, whose fetched key sets and counters it keeps.
+    fn after(&self, settings: &Settings) -> Result<Self, BuildError> {
+        Self::build(settings, self.counters.clone(), Some(&self.tokens))
+    }
+
+    fn build(settings: &Settings, counters: LocalCounters, before: Option<&Tokens>) -> Result<Self, BuildError> {
         let client = Client::builder()
             .connect_timeout(settings.upstream.connect)
             .first_byte_timeout(settings.upstream.first_byte)
             .idle_timeout(settings.upstream.idle)
             .build()
             .map_err(BuildError::Client)?;
-        let tokens =
-            Tokens::new(&settings.jwt, &client, before.map(|before| &before.tokens)).map_err(BuildError::Tokens)?;
+        let tokens = Tokens::new(&settings.jwt, &client, before).map_err(BuildError::Tokens)?;
         let leaf = Counting(Forward::new(client));
-        let mode = match Layers::new(settings, tokens.validator.clone()).map_err(BuildError::Keys)? {
+        let layers = Layers::new(settings, tokens.validator.clone(), counters.clone()).map_err(BuildError::Keys)?;
+        let mode = match layers {
             Layers::Open(layer) => Mode::Open(layer.layer(leaf)),
             Layers::Required(layer) => Mode::Required(layer.layer(leaf)),
         };
         let silence = settings.upstream.first_byte.max(settings.upstream.idle);
-        Ok(Self { mode, tokens, silence, local: is_local(settings) })
+        Ok(Self { mode, tokens, counters, silence, local: is_local(settings) })
     }
 
     /// Who is let in by a token.
@@ -196,7 +202,7 @@ impl Current {
 
     /// Replaces it by the gateway of these settings.
     pub(crate) fn replace(&self, settings: &Settings) -> Result<(), BuildError> {
-        self.0.store(Arc::new(Gateway::after(settings, Some(&self.0.load()))?));
+        self.0.store(Arc::new(self.0.load().after(settings)?));
         Ok(())
     }
 

@@ -6,20 +6,21 @@ use tower_portkey::{
         KeyError, KeySet,
         jwt::{AnyOf, JwtValidator},
     },
-    config::ConfigSet,
-    model::EntrySet,
+    config::{ConfigSet, NoConfigs},
+    limit::LocalCounters,
+    model::{EntrySet, NoEntries},
 };
 
 use crate::settings::Settings;
 
 /// For everybody.
-pub(crate) type OpenLayer = PortkeyLayer<Anonymous>;
+pub(crate) type OpenLayer = PortkeyLayer<Anonymous, NoConfigs, NoEntries, LocalCounters>;
 
 /// Who is let in: by a key or by a token.
 type Callers = AnyOf<KeySet, JwtValidator>;
 
 /// For those who hold one.
-pub(crate) type KeyedLayer = PortkeyLayer<Authenticated<Callers>, ConfigSet, EntrySet>;
+pub(crate) type KeyedLayer = PortkeyLayer<Authenticated<Callers>, ConfigSet, EntrySet, LocalCounters>;
 
 /// The layers of these settings.
 #[derive(Debug)]
@@ -30,23 +31,29 @@ pub(crate) enum Layers {
 
 impl Layers {
     /// `tokens` are those of the same settings.
-    pub(crate) fn new(settings: &Settings, tokens: JwtValidator) -> Result<Self, KeyError> {
+    pub(crate) fn new(settings: &Settings, tokens: JwtValidator, counters: LocalCounters) -> Result<Self, KeyError> {
+        let builder = PortkeyLayer::builder().limits(counters);
         Ok(match &settings.keys {
-            None => Self::Open(with_hosts(PortkeyLayer::builder().anonymous(), settings).build()),
+            None => Self::Open(with_facts(builder.anonymous(), settings).build()),
             Some(keys) => {
                 let auth = PortkeyAuthLayer::new(AnyOf::new(KeySet::new(keys.iter().cloned())?, tokens));
-                let builder = PortkeyLayer::builder().auth(auth).configs(configs(settings)).entries(entries(settings));
-                Self::Required(with_hosts(builder, settings).build())
+                let builder = builder.auth(auth).configs(configs(settings)).entries(entries(settings));
+                Self::Required(with_facts(builder, settings).build())
             }
         })
     }
 }
 
-fn with_hosts<A, C, E>(builder: PortkeyLayerBuilder<A, C, E>, settings: &Settings) -> PortkeyLayerBuilder<A, C, E> {
-    let urls = settings.base_urls.values();
-    urls.fold(builder.trusted_hosts(settings.trusted_hosts.clone()), |builder, (id, url)| {
-        builder.base_url(*id, url.clone())
-    })
+/// Hosts, and how tokens and cost are counted.
+fn with_facts<A, C, E, K>(
+    builder: PortkeyLayerBuilder<A, C, E, K>,
+    settings: &Settings,
+) -> PortkeyLayerBuilder<A, C, E, K> {
+    let limits = &settings.limits;
+    let builder = builder.trusted_hosts(settings.trusted_hosts.clone());
+    let builder = builder.prices(settings.prices.clone()).include_usage(limits.include_usage);
+    let builder = limits.default_output_tokens.into_iter().fold(builder, PortkeyLayerBuilder::default_output_tokens);
+    settings.base_urls.values().fold(builder, |builder, (id, url)| builder.base_url(*id, url.clone()))
 }
 
 fn configs(settings: &Settings) -> ConfigSet {

@@ -1,6 +1,7 @@
 //! `serve`: listen, answer, read settings again, stop in order.
 
 mod access;
+mod admin;
 mod clock;
 mod server;
 mod signals;
@@ -9,11 +10,15 @@ pub(crate) use server::Server;
 
 use std::{error::Error, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use tower_portkey::limit::LocalCounters;
+
 use crate::{
     gateway::{Current, Gateway},
+    limits::{self, Keeper},
     log,
     settings::Settings,
 };
+use admin::Admin;
 use signals::{Signal, Signals};
 
 /// Serves until a signal ends it.
@@ -22,11 +27,35 @@ pub(crate) async fn run(config: Option<PathBuf>, listen: Option<SocketAddr>) -> 
     let address = listen.unwrap_or(settings.listen);
     may_serve(&settings, address)?;
     let signals = Signals::listen()?;
-    let current = Arc::new(Current::new(Gateway::new(&settings)?));
+    let counters = LocalCounters::new();
+    if let Some((path, _)) = &settings.limits.snapshot {
+        let count = limits::restore(path, &counters)?;
+        tracing::info!(count, "counters of limits put back");
+    }
+    let current = Arc::new(Current::new(Gateway::new(&settings, counters.clone())?));
     let server = Server::bind(address, Arc::clone(&current)).await?;
+    let admin = match settings.admin_listen {
+        Some(address) => Some(Admin::bind(address, counters.clone()).await?),
+        None => None,
+    };
+    // A place that can't be written to is known now, not when the counters are lost.
+    let keeper = match &settings.limits.snapshot {
+        Some((path, interval)) => {
+            limits::save(path, &counters)?;
+            Some(Keeper::start(path.clone(), *interval, counters))
+        }
+        None => None,
+    };
     log::say(&format!("listening on http://{}", server.address()));
+    if let Some(admin) = admin {
+        log::say(&format!("limits and metrics on http://{}", admin.address()));
+        tokio::spawn(admin.serve());
+    }
     let bound = server.address();
-    server.serve(until_stopped(signals, config, settings.grace, bound, current)).await;
+    server.serve(until_stopped(signals, config, settings, bound, current)).await;
+    if let Some(keeper) = keeper {
+        keeper.finish().await;
+    }
     Ok(())
 }
 
@@ -34,14 +63,18 @@ pub(crate) async fn run(config: Option<PathBuf>, listen: Option<SocketAddr>) -> 
 async fn until_stopped(
     mut signals: Signals,
     config: Option<PathBuf>,
-    mut grace: Duration,
+    first: Settings,
     bound: SocketAddr,
     current: Arc<Current>,
 ) -> Duration {
+    let mut grace = first.grace;
     while signals.next().await == Signal::Reload {
         match reload(config.as_ref(), bound, &current) {
             Ok(settings) => {
                 grace = settings.grace;
+                if (&settings.limits.snapshot, settings.admin_listen) != (&first.limits.snapshot, first.admin_listen) {
+                    tracing::warn!("limits.snapshot and admin_listen stay as they were until the next start");
+                }
                 tracing::info!("settings read again");
             }
             Err(error) => tracing::error!(%error, "settings not read: the old ones stay in force"),

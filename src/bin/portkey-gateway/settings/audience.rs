@@ -60,6 +60,14 @@ impl Audience {
         self.organisation.as_deref()
     }
 
+    /// A name for what stands under this slug: no other audience that sees another under the same slug has it. It stays
+    /// when workspaces are added at the end.
+    pub(super) fn name(&self, slug: &str) -> String {
+        let front = self.organisation.iter().map(|organisation| format!("{organisation}/"));
+        let first = self.workspaces.iter().filter_map(|workspaces| Some(format!("#{}", workspaces.first()?)));
+        front.chain([slug.to_owned()]).chain(first).collect()
+    }
+
     /// The workspaces that it names, where it names their organisation, too.
     pub(super) fn places(&self) -> impl Iterator<Item = Workspace<'_>> {
         let organisation = self.organisation.as_deref();
@@ -103,6 +111,18 @@ mod tests {
         ] {
             assert_eq!(one.overlaps(&other), both, "{one}; {other}");
             assert_eq!(other.overlaps(&one), both, "{one}; {other}");
+        }
+    }
+
+    #[test]
+    fn audiences_that_do_not_overlap_have_names_that_differ() {
+        for (own, name) in [
+            (audience(None, &[]), "s"),
+            (audience(Some("a"), &[]), "a/s"),
+            (audience(Some("a"), &["v", "w"]), "a/s#v"),
+            (audience(None, &["v"]), "s#v"),
+        ] {
+            assert_eq!(own.name("s"), name);
         }
     }
 }

@@ -4,9 +4,17 @@ use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU64};
 
 use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
-use tower_portkey::context::Status;
+use tower_portkey::{context::Status, limit::Price};
 
-use super::{configs::ConfigTable, error::Problem, jwt::JwtTable, keys::KeyTable, provider_table::ProviderTable};
+use super::{
+    configs::ConfigTable,
+    error::Problem,
+    jwt::JwtTable,
+    keys::KeyTable,
+    limits::{self, LimitsTable},
+    provider_table::ProviderTable,
+    workspaces::WorkspaceTable,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,9 +40,18 @@ pub(crate) struct File {
     pub(crate) configs: Vec<Spanned<ConfigTable>>,
     #[serde(default)]
     pub(crate) jwt: Vec<Spanned<JwtTable>>,
+    #[serde(default)]
+    pub(crate) workspaces: Vec<Spanned<WorkspaceTable>>,
+    #[serde(default)]
+    pub(crate) limits: LimitsTable,
+    #[serde(default)]
+    pub(crate) prices: Vec<Spanned<Price>>,
+    /// Where limits and metrics are told; nowhere unless given.
+    pub(crate) admin_listen: Option<Spanned<SocketAddr>>,
+    #[serde(default)]
+    pub(crate) allow_admin_on_network: bool,
 
     // Known, and not built in yet: an error each, so that nobody believes in a setting that does nothing.
-    admin_listen: Option<Spanned<IgnoredAny>>,
     store: Option<Spanned<IgnoredAny>>,
 }
 
@@ -94,20 +111,27 @@ impl File {
     }
 
     pub(crate) fn refuse_unavailable(&self) -> Result<(), Problem> {
-        let tables = [("admin_listen", &self.admin_listen), ("store", &self.store)];
-        let tables = tables.into_iter().filter_map(|(name, found)| Some((name.to_owned(), found.as_ref()?.span())));
-        let of_keys = self.keys.iter().enumerate().flat_map(|(index, key)| {
-            let found = key.get_ref().unavailable();
-            found.map(move |(name, span)| (format!("keys[{index}].{name}"), span))
-        });
-        let of_providers = self.providers.iter().enumerate().flat_map(|(index, provider)| {
-            let found = provider.get_ref().unavailable.iter();
-            found.map(move |name| (format!("providers[{index}].{}", name.get_ref()), name.span()))
-        });
-        match tables.chain(of_keys).chain(of_providers).next() {
-            Some((name, span)) => Err(Problem::new(Some(span), name, "not available in this build")),
+        match &self.store {
+            Some(store) => Err(Problem::new(Some(store.span()), "store", "not available in this build")),
             None => Ok(()),
         }
+    }
+
+    /// Budgets in USD where nothing has a price.
+    pub(super) fn unpriced(&self) -> Vec<Problem> {
+        if !self.prices.is_empty() {
+            return Vec::new();
+        }
+        let keys = self.keys.iter().map(|key| ("keys", &key.get_ref().usage_limits)).enumerate();
+        let workspaces = self.workspaces.iter().map(|own| ("workspaces", &own.get_ref().usage_limits)).enumerate();
+        let providers = self.providers.iter().map(|own| ("providers", &own.get_ref().members.usage_limits)).enumerate();
+        let why = "counts nothing: its type is cost, and there are no [[prices]]";
+        let all = keys.chain(workspaces).chain(providers);
+        let found = all.filter_map(|(index, (table, usage))| {
+            let name = format!("{table}[{index}].usage_limits");
+            Some(Problem::new(Some(limits::cost(usage.as_ref())?), name, why))
+        });
+        found.collect()
     }
 }
 

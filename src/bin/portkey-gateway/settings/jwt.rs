@@ -5,11 +5,11 @@ use std::{fs, num::NonZeroU64, ops::Range, path::PathBuf, time::Duration};
 use serde::Deserialize;
 use toml::Spanned;
 use tower_portkey::{
-    auth::jwt::{Algorithm, Jwks, JwksError, JwtOrganisation, RemoteJwks, SkippedKey},
+    auth::jwt::{Algorithm, Jwks, JwksError, JwtOrganisation, RemoteJwks, SkippedKey, TokenCounters},
     host::TrustedHosts,
 };
 
-use super::error::Problem;
+use super::{error::Problem, workspaces::Workspaces};
 
 /// One table, as it stands there.
 #[derive(Debug, Deserialize)]
@@ -75,9 +75,16 @@ pub(crate) struct JwtSettings {
     leeway: Duration,
     refresh: Duration,
     interval: Duration,
+    counters: TokenCounters,
+    workspaces: Workspaces,
 }
 
 impl JwtSettings {
+    /// Sets whose tokens are counted together, and what holds for whole workspaces.
+    pub(super) fn within(self, counters: TokenCounters, workspaces: Workspaces) -> Self {
+        Self { counters, workspaces, ..self }
+    }
+
     /// The organisation's name.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -90,7 +97,10 @@ impl JwtSettings {
             .default_scopes(self.default_scopes.iter().map(String::as_str))
             .allowed_workspaces(self.allowed_workspaces.iter().map(String::as_str))
             .allowed_subjects(self.allowed_subjects.iter().map(String::as_str))
-            .leeway(self.leeway);
+            .leeway(self.leeway)
+            .counters(self.counters);
+        let workspaces = self.workspaces.clone();
+        organisation = organisation.complete(move |who| workspaces.complete(who));
         if let Some(workspace) = &self.default_workspace {
             organisation = organisation.default_workspace(workspace.as_str());
         }
@@ -192,6 +202,8 @@ impl Reader {
             leeway: Duration::from_secs(table.leeway_seconds),
             refresh,
             interval,
+            counters: TokenCounters::Token,
+            workspaces: Workspaces::default(),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, collections::HashSet, ops::Range, time::SystemTime};
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use toml::Spanned;
 use tower_portkey::{
     GatewayKey,
@@ -10,7 +10,14 @@ use tower_portkey::{
     context::{Metadata, Principal},
 };
 
-use super::{configs::Config, error::Problem, file::State, secret::SecretRef};
+use super::{
+    configs::Config,
+    error::Problem,
+    file::State,
+    limits::{self, Listed, RateTable, UsageTable},
+    secret::SecretRef,
+    workspaces::Workspaces,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,9 +35,8 @@ pub(crate) struct KeyTable {
     #[serde(default)]
     status: State,
     defaults: Option<DefaultsTable>,
-
-    rate_limits: Option<Spanned<IgnoredAny>>,
-    usage_limits: Option<Spanned<IgnoredAny>>,
+    rate_limits: Option<Listed<RateTable>>,
+    pub(super) usage_limits: Option<Listed<UsageTable>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,16 +56,14 @@ impl KeyTable {
     fn default_scopes() -> Vec<String> {
         vec!["completions.write".to_owned()]
     }
-
-    /// What is known and not built in yet.
-    pub(super) fn unavailable(&self) -> impl Iterator<Item = (&'static str, Range<usize>)> {
-        let known = [("rate_limits", &self.rate_limits), ("usage_limits", &self.usage_limits)];
-        known.into_iter().filter_map(|(name, found)| Some((name, found.as_ref()?.span())))
-    }
 }
 
 /// The keys, each with its principal.
-pub(super) fn keys(tables: &[Spanned<KeyTable>], configs: &[Config]) -> Result<Vec<GatewayKey>, Problem> {
+pub(super) fn keys(
+    tables: &[Spanned<KeyTable>],
+    configs: &[Config],
+    workspaces: &Workspaces,
+) -> Result<Vec<GatewayKey>, Problem> {
     let mut ids = HashSet::new();
     let keys = tables.iter().enumerate().map(|(index, table)| {
         let (span, table) = (table.span(), table.get_ref());
@@ -68,7 +72,7 @@ pub(super) fn keys(tables: &[Spanned<KeyTable>], configs: &[Config]) -> Result<V
         if table.id.get_ref().is_empty() || !ids.insert(table.id.get_ref().as_str()) {
             return Err(problem(table.id.span(), "id", "an id is not empty and stands once".to_owned()));
         }
-        let who = principal(table, configs, &problem)?;
+        let who = workspaces.complete(principal(table, configs, &problem)?);
         match (&table.key, &table.key_sha256) {
             (Some(secret), None) => {
                 let text = secret.get_ref().read().map_err(|why| problem(secret.span(), "key", why))?;
@@ -88,13 +92,15 @@ pub(super) fn keys(tables: &[Spanned<KeyTable>], configs: &[Config]) -> Result<V
 fn principal(
     table: &KeyTable,
     configs: &[Config],
-    problem: &impl Fn(Range<usize>, &str, String) -> Problem,
+    problem: &dyn Fn(Range<usize>, &str, String) -> Problem,
 ) -> Result<Principal, Problem> {
+    let (usage, rates) = limits::limits(table.usage_limits.as_ref(), table.rate_limits.as_ref(), problem)?;
     let mut who = Principal::new(table.id.get_ref().as_str())
         .with_organisation(table.organisation.as_str())
         .with_workspace(table.workspace.as_str())
         .with_scopes(&table.scopes)
-        .with_status(table.status.into());
+        .with_status(table.status.into())
+        .with_limits(usage, rates);
     if let Some(end) = &table.expires_at {
         who = who.with_expiry(moment(end.get_ref()).map_err(|why| problem(end.span(), "expires_at", why.to_owned()))?);
     }
@@ -113,14 +119,22 @@ fn principal(
         }
         who = who.with_config_override(*allowed.get_ref());
     }
-    let labels = defaults.metadata.iter().map(|(name, value)| {
+    Ok(who.with_default_metadata(labels(&defaults.metadata, problem)?))
+}
+
+/// `defaults.metadata`.
+pub(super) fn labels(
+    table: &BTreeMap<String, Spanned<String>>,
+    problem: &dyn Fn(Range<usize>, &str, String) -> Problem,
+) -> Result<Metadata, Problem> {
+    let labels = table.iter().map(|(name, value)| {
         if value.get_ref().chars().count() > Metadata::MAX_CHARS {
             let why = format!("a value has up to {} characters", Metadata::MAX_CHARS);
             return Err(problem(value.span(), &format!("defaults.metadata.{name}"), why));
         }
         Ok((name.clone(), value.get_ref().clone()))
     });
-    Ok(who.with_default_metadata(Metadata::from(labels.collect::<Result<BTreeMap<_, _>, _>>()?)))
+    Ok(Metadata::from(labels.collect::<Result<BTreeMap<_, _>, _>>()?))
 }
 
 /// A point in time, as RFC 3339 writes it.

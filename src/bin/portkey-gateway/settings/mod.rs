@@ -6,15 +6,19 @@ mod error;
 mod file;
 mod jwt;
 mod keys;
+mod limits;
 mod provider_table;
 mod providers;
 mod review;
 mod secret;
+mod workspaces;
 
 pub(crate) use configs::Config;
 pub(crate) use error::SettingsError;
 pub(crate) use jwt::{JwtSettings, KeySource};
+pub(crate) use limits::Limits;
 pub(crate) use providers::Provider;
+pub(crate) use workspaces::Workspaces;
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
 
@@ -23,6 +27,7 @@ use tower_portkey::{
     GatewayKey,
     context::ProviderId,
     host::{CustomHost, TrustedHosts},
+    limit::PriceTable,
 };
 
 use error::Problem;
@@ -40,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) keys: Option<Vec<GatewayKey>>,
     /// The organisations whose tokens let a caller in, too.
     pub(crate) jwt: Vec<JwtSettings>,
+    /// What holds for everybody of a workspace.
+    pub(crate) workspaces: Workspaces,
     /// Stored credentials.
     pub(crate) providers: Vec<Provider>,
     /// Saved configs.
@@ -50,6 +57,12 @@ pub(crate) struct Settings {
     pub(crate) trusted_host_texts: Vec<String>,
     /// The operator's own base URLs, by provider.
     pub(crate) base_urls: BTreeMap<String, (ProviderId, CustomHost)>,
+    /// How limits are counted and kept.
+    pub(crate) limits: Limits,
+    /// What tokens cost.
+    pub(crate) prices: PriceTable,
+    /// Where limits and metrics are told.
+    pub(crate) admin_listen: Option<SocketAddr>,
     /// How long requests in flight may take to finish when the gateway stops.
     pub(crate) grace: Duration,
     /// Time limits towards providers.
@@ -106,19 +119,36 @@ impl Settings {
         let base_urls = base_urls(file)?;
         let providers = providers::providers(&file.providers)?;
         let configs = configs::configs(&file.configs, &trusted_hosts)?;
+        let workspaces = workspaces::workspaces(&file.workspaces, &configs)?;
+        let limits = Limits::from(&file.limits);
+        let prices = limits::prices(&file.prices)?;
         let (keys, jwt) = match file.mode {
             Mode::Open => (None, Vec::new()),
-            Mode::Required => (Some(keys::keys(&file.keys, &configs)?), jwt::read(&file.jwt, &trusted_hosts)?),
+            Mode::Required => (
+                Some(keys::keys(&file.keys, &configs, &workspaces)?),
+                jwt::read(&file.jwt, &trusted_hosts)?
+                    .into_iter()
+                    .map(|own| own.within(limits.token_counters, workspaces.clone()))
+                    .collect(),
+            ),
         };
+        let admin_listen = admin_listen(file)?;
         let listen = *file.listen.get_ref();
         if keys.is_none() && !listen.ip().is_loopback() && !file.allow_open_on_network {
             let why = "open mode on an address that is not loopback needs allow_open_on_network = true";
             return Err(Problem::new(Some(file.listen.span()), "listen", why));
         }
-        let mut warnings = if keys.is_none() { unused_in_open_mode(file) } else { Vec::new() };
+        let mut warnings = if keys.is_none() { unused_in_open_mode(file) } else { file.unpriced() };
         let principals: Vec<_> = keys.iter().flatten().map(GatewayKey::principal).collect();
         warnings.extend(
-            Review { principals: &principals, tokens: &jwt, providers: &providers, configs: &configs }.warnings(),
+            Review {
+                principals: &principals,
+                tokens: &jwt,
+                workspaces: if keys.is_some() { &file.workspaces } else { &[] },
+                providers: &providers,
+                configs: &configs,
+            }
+            .warnings(),
         );
         let upstream = Upstream {
             connect: Duration::from_millis(file.upstream.connect_timeout_ms.get()),
@@ -130,11 +160,15 @@ impl Settings {
             allow_open_on_network: file.allow_open_on_network,
             keys,
             jwt,
+            workspaces,
             providers,
             configs,
             trusted_hosts,
             trusted_host_texts,
             base_urls,
+            limits,
+            prices,
+            admin_listen,
             grace: Duration::from_secs(file.shutdown_grace_seconds),
             upstream,
             warnings: Vec::new(),
@@ -148,10 +182,22 @@ fn unused_in_open_mode(file: &File) -> Vec<Problem> {
     let first = [
         ("jwt", file.jwt.first().map(Spanned::span), "nobody is asked for a token in open mode"),
         ("keys", file.keys.first().map(Spanned::span), "nobody is asked for a key in open mode"),
+        ("workspaces", file.workspaces.first().map(Spanned::span), "nobody belongs to a workspace in open mode"),
         ("providers", file.providers.first().map(Spanned::span), "nobody can name an entry in open mode"),
         ("configs", file.configs.first().map(Spanned::span), "nobody can name a saved config in open mode"),
     ];
     first.into_iter().filter_map(|(name, span, why)| Some(Problem::new(Some(span?), name, why))).collect()
+}
+
+/// Whoever reaches the address may read who has which limits.
+fn admin_listen(file: &File) -> Result<Option<SocketAddr>, Problem> {
+    let Some(admin) = &file.admin_listen else { return Ok(None) };
+    if !admin.get_ref().ip().is_loopback() && !file.allow_admin_on_network {
+        let why =
+            "an address that is not loopback needs allow_admin_on_network = true: nobody is asked who he is there";
+        return Err(Problem::new(Some(admin.span()), "admin_listen", why));
+    }
+    Ok(Some(*admin.get_ref()))
 }
 
 fn base_urls(file: &File) -> Result<BTreeMap<String, (ProviderId, CustomHost)>, Problem> {

@@ -4,12 +4,13 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, Visitor},
+    de::{Error, MapAccess, Visitor},
 };
 use toml::Spanned;
 
 use super::{
     file::State,
+    limits::{Listed, RateTable, UsageTable},
     secret::{FieldRef, SecretRef},
 };
 
@@ -18,8 +19,6 @@ pub(crate) struct ProviderTable {
     pub(super) slug: Spanned<String>,
     pub(super) provider: Spanned<String>,
     pub(super) members: Members,
-    /// Known, and not built in yet.
-    pub(super) unavailable: Vec<Spanned<String>>,
     /// By their names in a config object.
     pub(super) fields: Vec<(Spanned<String>, Spanned<FieldRef>)>,
 }
@@ -36,6 +35,8 @@ pub(crate) struct Members {
     pub(super) status: State,
     pub(super) expires_at: Option<Spanned<String>>,
     pub(super) custom_headers: Headers,
+    pub(super) rate_limits: Option<Listed<RateTable>>,
+    pub(super) usage_limits: Option<Listed<UsageTable>>,
 }
 
 /// Headers by name, in the file's order.
@@ -59,8 +60,7 @@ impl<'de> Visitor<'de> for TableVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ProviderTable, A::Error> {
-        let (mut slug, mut provider, mut members) = (None, None, Members::default());
-        let (mut unavailable, mut fields) = (Vec::new(), Vec::new());
+        let (mut slug, mut provider, mut members, mut fields) = (None, None, Members::default(), Vec::new());
         while let Some(name) = map.next_key::<Spanned<String>>()? {
             match name.get_ref().as_str() {
                 "slug" => slug = Some(map.next_value()?),
@@ -74,16 +74,14 @@ impl<'de> Visitor<'de> for TableVisitor {
                 "status" => members.status = map.next_value()?,
                 "expires_at" => members.expires_at = Some(map.next_value()?),
                 "custom_headers" => members.custom_headers = map.next_value()?,
-                "rate_limits" | "usage_limits" => {
-                    map.next_value::<IgnoredAny>()?;
-                    unavailable.push(name);
-                }
+                "rate_limits" => members.rate_limits = Some(map.next_value()?),
+                "usage_limits" => members.usage_limits = Some(map.next_value()?),
                 _ => fields.push((name, map.next_value()?)),
             }
         }
         let slug = slug.ok_or_else(|| A::Error::missing_field("slug"))?;
         let provider = provider.ok_or_else(|| A::Error::missing_field("provider"))?;
-        Ok(ProviderTable { slug, provider, members, unavailable, fields })
+        Ok(ProviderTable { slug, provider, members, fields })
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     audience::Audience,
     error::Problem,
     keys::moment,
+    limits,
     provider_table::{Members, ProviderTable},
 };
 
@@ -86,7 +87,7 @@ fn provider(name: &str, table: &Spanned<ProviderTable>, report: Report<'_>) -> R
         credential |= header.get_ref().parse().is_ok_and(|name| is_secret(&name));
     }
     let seen_by = Audience::read(name, members.organisation.as_ref(), members.workspaces.as_ref())?;
-    let entry = limited(with_hosts(entry, members, report)?, members, report)?;
+    let entry = counted(bounded(with_hosts(entry, members, report)?, members, report)?, &seen_by, members, report)?;
     let allowed_hosts = members.allowed_hosts.iter().flat_map(Spanned::get_ref);
     let allowed_hosts = allowed_hosts.map(|host| host.get_ref().trim().to_owned()).collect();
     Ok(Provider { entry, seen_by, credential, allowed_hosts, span })
@@ -110,8 +111,15 @@ fn with_hosts(mut entry: Entry, members: &Members, report: Report<'_>) -> Result
     Ok(entry.with_allowed_hosts(hosts))
 }
 
+/// Rate and usage limits. Entries that share a slug are never seen by the same callers, and never share counters.
+fn counted(entry: Entry, seen_by: &Audience, members: &Members, report: Report<'_>) -> Result<Entry, Problem> {
+    let (usage, rates) = limits::limits(members.usage_limits.as_ref(), members.rate_limits.as_ref(), report)?;
+    let name = seen_by.name(entry.slug());
+    Ok(entry.with_limits(usage, rates).with_counter_key(name))
+}
+
 /// Models, status and end.
-fn limited(mut entry: Entry, members: &Members, report: Report<'_>) -> Result<Entry, Problem> {
+fn bounded(mut entry: Entry, members: &Members, report: Report<'_>) -> Result<Entry, Problem> {
     if let Some(models) = &members.models {
         if models.get_ref().is_empty() {
             let why = "names at least one model; leave it out for all of them";

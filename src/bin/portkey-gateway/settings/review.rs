@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use toml::Spanned;
 use tower_portkey::context::{Principal, Workspace};
 
-use super::{Config, JwtSettings, Provider, error::Problem};
+use super::{Config, JwtSettings, Provider, error::Problem, workspaces::WorkspaceTable};
 
 /// Everything that refers to each other.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +13,7 @@ pub(super) struct Review<'a> {
     /// Those who may come in.
     pub(super) principals: &'a [&'a Principal],
     pub(super) tokens: &'a [JwtSettings],
+    pub(super) workspaces: &'a [Spanned<WorkspaceTable>],
     pub(super) providers: &'a [Provider],
     pub(super) configs: &'a [Config],
 }
@@ -19,6 +21,7 @@ pub(super) struct Review<'a> {
 impl<'a> Review<'a> {
     pub(super) fn warnings(&self) -> Vec<Problem> {
         let mut all = self.unnamed_organisations();
+        all.extend(self.empty_workspaces());
         for (index, config) in self.configs.iter().enumerate() {
             let places = self.places().into_iter().filter(|place| config.seen_by.includes(*place)).collect::<Vec<_>>();
             for slug in config.saved.slugs() {
@@ -40,6 +43,17 @@ impl<'a> Review<'a> {
         let without = places.iter().find(|place| !seen.iter().any(|seen| seen.includes(**place)))?;
         let Workspace { organisation, workspace } = without;
         Some(format!("names @{slug}, which workspace {workspace} of organisation {organisation} may not see"))
+    }
+
+    /// Workspaces that no key belongs to; any token may name one of its organisation's.
+    fn empty_workspaces(&self) -> impl Iterator<Item = Problem> {
+        let known = |place: Workspace<'_>| {
+            self.tokens.iter().any(|own| own.name() == place.organisation)
+                || self.principals.iter().any(|who| who.place() == place)
+        };
+        let empty = self.workspaces.iter().enumerate().filter(move |(_, table)| !known(table.get_ref().place()));
+        let why = "no key and no token belongs to this workspace of this organisation";
+        empty.map(move |(index, table)| Problem::new(Some(table.span()), format!("workspaces[{index}]"), why))
     }
 
     /// Where there are several organisations, to name none is to share.

@@ -97,8 +97,14 @@ fn what_is_wrong_with_them_is_named_by_line_and_key() {
         (entry("workspaces = []"), "gw.toml:4: providers[0].workspaces: names at least one"),
         (entry("status = 'gone'"), "gw.toml:4: unknown value, expected one of"),
         (entry("expires_at = 'soon'"), "gw.toml:4: providers[0].expires_at: not a time"),
-        (entry("rate_limits = []"), "gw.toml:4: providers[0].rate_limits: not available in this build"),
-        (entry("usage_limits = []"), "gw.toml:4: providers[0].usage_limits: not available in this build"),
+        (
+            entry("rate_limits = [{ unit = \"rpm\", value = 0 }]"),
+            "gw.toml:4: providers[0].rate_limits[0]: a rate is of requests or tokens, and not zero",
+        ),
+        (
+            entry("usage_limits = [{ credit_limit = -1.0 }]"),
+            "gw.toml:4: providers[0].usage_limits[0]: a limit is not below zero",
+        ),
         (
             entry("[providers.custom_headers]\nhost = 'a'"),
             "gw.toml:5: providers[0].custom_headers.host: an entry can't",
