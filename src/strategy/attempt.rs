@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::apply::apply;
 use crate::{
     body::FullOr,
-    context::{Attempt, ConfigObject, Params, RequestConfig, Route, Stage},
+    context::{Attempt, ConfigObject, Model, Params, RequestConfig, Route, Stage},
     rejection::Rejection,
 };
 
@@ -40,6 +40,9 @@ fn change<B: Body<Data = Bytes>>(request: &mut Request<FullOr<B>>, params: &Para
         if let Some(config) = request.extensions_mut().get_mut::<RequestConfig>() {
             config.model.body = model;
         }
+    }
+    if let Some(config) = request.extensions_mut().get_mut::<RequestConfig>() {
+        config.model.stream = Model::asks_for_a_stream(&changed);
     }
     request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(changed.len()));
     *request.body_mut() = FullOr::full(changed);

@@ -42,7 +42,7 @@ fn targets_inherit_what_they_do_not_say() {
     let retry = Retry { attempts: 1, on_status_codes: Some(vec![500]), use_retry_after: true };
     assert_eq!(own.retry, Some(retry));
     assert_eq!(set(&own), [("b", "2"), ("a", "1")]);
-    assert_eq!(own.params.drop, ["y".into(), "x".into()]);
+    assert_eq!(own.params.drop, ["y", "x"].map(Box::<str>::from));
     assert_eq!(own.request_timeout, Some(std::time::Duration::from_millis(5)));
     assert_eq!(own.custom_host.as_ref().map(|host| &*host.text), Some("https://own.example"));
     assert!(own.has_guardrails, "what stands above holds below");
@@ -127,7 +127,7 @@ fn every_entry_is_named_once_and_only_saved_configs_have_circuits() {
     let json = r#"{"strategy":{"mode":"fallback"},"cb_config":{"failure_threshold":2,"cooldown_interval":30000},
         "targets":[{"provider":"@a"},{"virtual_key":"b"},{"strategy":{"mode":"single"},"targets":[{"provider":"@a"}]}]}"#;
     let saved = tree(json, &SAVED);
-    assert_eq!(saved.slugs, ["a".into(), "b".into()]);
+    assert_eq!(saved.slugs, ["a", "b"].map(Box::<str>::from));
     assert_eq!(target(&saved, &[2, 0]).breaker.as_ref().map(|breaker| breaker.failure_threshold), Some(2));
     let inline = tree(json, &HOSTED);
     assert!(target(&inline, &[0]).breaker.is_none());
