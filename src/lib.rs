@@ -131,7 +131,7 @@ pub use secret::Secret;
 #[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
 pub use sign::SignLayer;
 pub use stack::{
-    Anonymous, Attempt, Authenticated, Limited, Portkey, PortkeyLayer, PortkeyLayerBuilder, Routed, Unset,
+    Anonymous, Attempt, Authenticated, Limited, Portkey, PortkeyLayer, PortkeyLayerBuilder, Routed, Sent, Unset,
 };
 pub use strategy::StrategyLayer;
 #[cfg(feature = "bedrock")]

@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn keys_hold_nothing_that_would_read_as_something_else() {
         let keys = |id: &str, secret: &str, token: &str| {
-            AwsKeys::new(id, Secret::from(secret), Some(token).map(Secret::from)).err()
+            AwsKeys::new(id, Secret::from(secret), Some(Secret::from(token))).err()
         };
         assert_eq!(keys("AKIA_1", "a/b+c", "t=="), None);
         for id in ["", "AKID/x", "AKID, SignedHeaders=", "AKID\r\n", "ä"] {
