@@ -1,6 +1,7 @@
 //! The stack that serves, made of settings.
 
 mod attempt;
+mod aws;
 mod browser;
 mod edge;
 mod paced;
@@ -22,6 +23,7 @@ use tower_portkey::{
         jwt::{JwksError, JwtValidator},
     },
     body::FullOr,
+    context::AwsError,
     forward::{Client, ClientError},
     rejection::{Asked, Kind, PortkeyJson, Rejection, refuse},
 };
@@ -85,6 +87,7 @@ pub(crate) enum BuildError {
     Keys(KeyError),
     Tokens(JwksError),
     Client(ClientError),
+    Aws(AwsError),
 }
 
 impl Gateway {
@@ -103,8 +106,9 @@ impl Gateway {
             .map_err(BuildError::Client)?;
         let tokens =
             Tokens::new(&settings.jwt, &client, before.map(|before| &before.tokens)).map_err(BuildError::Tokens)?;
+        let sign = aws::sign(&settings.aws, client.clone()).map_err(BuildError::Aws)?;
         let leaf = Counting(Forward::new(client));
-        let mode = match Layers::new(settings, tokens.validator.clone()).map_err(BuildError::Keys)? {
+        let mode = match Layers::new(settings, tokens.validator.clone(), sign)? {
             Layers::Open(layer) => Mode::Open(layer.layer(leaf)),
             Layers::Required(layer) => Mode::Required(layer.layer(leaf)),
         };
@@ -174,6 +178,7 @@ impl std::fmt::Display for BuildError {
             Self::Keys(error) => error.fmt(f),
             Self::Tokens(error) => error.fmt(f),
             Self::Client(error) => error.fmt(f),
+            Self::Aws(error) => error.fmt(f),
         }
     }
 }

@@ -1,15 +1,16 @@
 //! The library's layers, made of settings. What lies below them is the caller's: a client, or nothing at all.
 
 use tower_portkey::{
-    Anonymous, Authenticated, PortkeyAuthLayer, PortkeyLayer, PortkeyLayerBuilder,
+    Anonymous, Authenticated, PortkeyAuthLayer, PortkeyLayer, PortkeyLayerBuilder, SignLayer,
     auth::{
-        KeyError, KeySet,
+        KeySet,
         jwt::{AnyOf, JwtValidator},
     },
     config::ConfigSet,
     model::EntrySet,
 };
 
+use super::BuildError;
 use crate::settings::Settings;
 
 /// For everybody.
@@ -29,24 +30,34 @@ pub(crate) enum Layers {
 }
 
 impl Layers {
-    /// `tokens` are those of the same settings.
-    pub(crate) fn new(settings: &Settings, tokens: JwtValidator) -> Result<Self, KeyError> {
+    /// `tokens` are those of the same settings; `sign` signs requests for AWS.
+    pub(crate) fn new(settings: &Settings, tokens: JwtValidator, sign: SignLayer) -> Result<Self, BuildError> {
         Ok(match &settings.keys {
-            None => Self::Open(with_hosts(PortkeyLayer::builder().anonymous(), settings).build()),
+            None => Self::Open(with_hosts(PortkeyLayer::builder().anonymous(), settings, sign)?.build()),
             Some(keys) => {
-                let auth = PortkeyAuthLayer::new(AnyOf::new(KeySet::new(keys.iter().cloned())?, tokens));
+                let keys = KeySet::new(keys.iter().cloned()).map_err(BuildError::Keys)?;
+                let auth = PortkeyAuthLayer::new(AnyOf::new(keys, tokens));
                 let builder = PortkeyLayer::builder().auth(auth).configs(configs(settings)).entries(entries(settings));
-                Self::Required(with_hosts(builder, settings).build())
+                Self::Required(with_hosts(builder, settings, sign)?.build())
             }
         })
     }
 }
 
-fn with_hosts<A, C, E>(builder: PortkeyLayerBuilder<A, C, E>, settings: &Settings) -> PortkeyLayerBuilder<A, C, E> {
+fn with_hosts<A, C, E>(
+    builder: PortkeyLayerBuilder<A, C, E>,
+    settings: &Settings,
+    sign: SignLayer,
+) -> Result<PortkeyLayerBuilder<A, C, E>, BuildError> {
     let urls = settings.base_urls.values();
-    urls.fold(builder.trusted_hosts(settings.trusted_hosts.clone()), |builder, (id, url)| {
+    let builder = urls.fold(builder.trusted_hosts(settings.trusted_hosts.clone()), |builder, (id, url)| {
         builder.base_url(*id, url.clone())
-    })
+    });
+    let builder = builder.sign(sign).aws_session_tags(settings.aws.session_tags.iter().map(String::as_str));
+    match &settings.aws.endpoint_domain {
+        Some(domain) => builder.aws_endpoint_domain(domain).map_err(BuildError::Aws),
+        None => Ok(builder),
+    }
 }
 
 fn configs(settings: &Settings) -> ConfigSet {

@@ -6,7 +6,9 @@ use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
 use tower_portkey::context::Status;
 
-use super::{configs::ConfigTable, error::Problem, jwt::JwtTable, keys::KeyTable, provider_table::ProviderTable};
+use super::{
+    aws::AwsTable, configs::ConfigTable, error::Problem, jwt::JwtTable, keys::KeyTable, provider_table::ProviderTable,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +26,8 @@ pub(crate) struct File {
     pub(crate) shutdown_grace_seconds: u64,
     #[serde(default)]
     pub(crate) upstream: UpstreamTable,
+    #[serde(default)]
+    pub(crate) aws: AwsTable,
     #[serde(default)]
     pub(crate) keys: Vec<Spanned<KeyTable>>,
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! The settings file.
 
 mod audience;
+mod aws;
 mod configs;
 mod error;
 mod file;
@@ -11,6 +12,7 @@ mod providers;
 mod review;
 mod secret;
 
+pub(crate) use aws::Aws;
 pub(crate) use configs::Config;
 pub(crate) use error::SettingsError;
 pub(crate) use jwt::{JwtSettings, KeySource};
@@ -50,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) trusted_host_texts: Vec<String>,
     /// The operator's own base URLs, by provider.
     pub(crate) base_urls: BTreeMap<String, (ProviderId, CustomHost)>,
+    /// How AWS is reached.
+    pub(crate) aws: Aws,
     /// How long requests in flight may take to finish when the gateway stops.
     pub(crate) grace: Duration,
     /// Time limits towards providers.
@@ -104,6 +108,7 @@ impl Settings {
         let trusted_hosts = TrustedHosts::parse(&trusted_host_texts)
             .map_err(|error| Problem::new(Some(file.trusted_hosts.span()), "trusted_hosts", error.to_string()))?;
         let base_urls = base_urls(file)?;
+        let aws = aws::read(file)?;
         let providers = providers::providers(&file.providers)?;
         let configs = configs::configs(&file.configs, &trusted_hosts)?;
         let (keys, jwt) = match file.mode {
@@ -135,6 +140,7 @@ impl Settings {
             trusted_hosts,
             trusted_host_texts,
             base_urls,
+            aws,
             grace: Duration::from_secs(file.shutdown_grace_seconds),
             upstream,
             warnings: Vec::new(),
@@ -156,11 +162,11 @@ fn unused_in_open_mode(file: &File) -> Vec<Problem> {
 
 fn base_urls(file: &File) -> Result<BTreeMap<String, (ProviderId, CustomHost)>, Problem> {
     let mut urls = BTreeMap::new();
-    for (name, url) in &file.upstream.base_url {
+    // STS is no provider: `aws` reads its address.
+    for (name, url) in file.upstream.base_url.iter().filter(|(name, _)| *name != "sts") {
         let problem = |why: String| Problem::new(Some(url.span()), format!("upstream.base_url.{name}"), why);
         let Some(id) = ProviderId::parse(name) else {
-            let why = if name == "sts" { "not available in this build" } else { "there is no provider of this id" };
-            return Err(problem(why.to_owned()));
+            return Err(problem("there is no provider of this id".to_owned()));
         };
         if !tower_portkey::ResolveLayer::serves(id) {
             return Err(problem("this provider is not available in this build".to_owned()));
