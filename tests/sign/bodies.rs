@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_portkey::{
     SignLayer,
@@ -59,7 +59,7 @@ async fn through(layer: SignLayer, body: FullOr<Chunks>) -> Result<Bytes, Kind> 
     if let Some(refused) = response.extensions().get::<Rejection>() {
         return Err(refused.kind());
     }
-    Ok(response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default())
+    Ok(response.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default())
 }
 
 #[tokio::test]

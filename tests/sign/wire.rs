@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{Request, Response, Uri, uri::Authority};
 use http_body_util::{BodyExt as _, Full};
 use tower::{Layer, ServiceExt};
 use tower_portkey::{
@@ -79,7 +79,7 @@ async fn what_arrives_is_what_was_signed() {
         let arrived = upstream.requests().pop().expect("a request");
         let shown = verify(&arrived, SECRET);
         assert_eq!((shown.id.as_str(), shown.region.as_str(), shown.service.as_str()), (ID, "us-east-1", "bedrock"));
-        assert_eq!(arrived.header("host"), uri.authority().map(|host| host.as_str()), "with its port");
+        assert_eq!(arrived.header("host"), uri.authority().map(Authority::as_str), "with its port");
         assert_eq!(arrived.header("x-amz-security-token"), token);
         assert_eq!(arrived.body, body);
         assert!(!arrived.target().contains("Signature") && !arrived.target().contains("forged"));
