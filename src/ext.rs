@@ -7,6 +7,8 @@ use crate::{
     ConfigLayer, ExtractLayer, InjectLayer, ModelLayer, PortkeyAuthLayer, RequireScopeLayer, RescueLayer, ResolveLayer,
     StrategyLayer,
 };
+#[cfg(feature = "bedrock")]
+use crate::{SignLayer, TranslateLayer};
 
 /// The layers of this crate, with their usual settings, as methods of [`ServiceBuilder`], in the order in which they
 /// usually stand. The trait can't be implemented for other types.
@@ -51,8 +53,18 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed<L> + Sized {
     /// Finds the provider, its host and the credential ([`ResolveLayer`]).
     fn portkey_resolve(self) -> ServiceBuilder<Stack<ResolveLayer, L>>;
 
+    /// Puts OpenAI's requests into the provider's language where that is another ([`TranslateLayer`]).
+    #[cfg(feature = "bedrock")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
+    fn portkey_translate(self) -> ServiceBuilder<Stack<TranslateLayer, L>>;
+
     /// Takes the caller's headers off and puts the provider's credential on ([`InjectLayer`]).
     fn portkey_inject(self) -> ServiceBuilder<Stack<InjectLayer, L>>;
+
+    /// Signs requests for AWS, with keys that are at hand only ([`SignLayer`]).
+    #[cfg(feature = "bedrock")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
+    fn portkey_sign(self) -> ServiceBuilder<Stack<SignLayer, L>>;
 }
 
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
@@ -88,8 +100,18 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
         self.layer(ResolveLayer::new())
     }
 
+    #[cfg(feature = "bedrock")]
+    fn portkey_translate(self) -> ServiceBuilder<Stack<TranslateLayer, L>> {
+        self.layer(TranslateLayer::new())
+    }
+
     fn portkey_inject(self) -> ServiceBuilder<Stack<InjectLayer, L>> {
         self.layer(InjectLayer::new())
+    }
+
+    #[cfg(feature = "bedrock")]
+    fn portkey_sign(self) -> ServiceBuilder<Stack<SignLayer, L>> {
+        self.layer(SignLayer::new())
     }
 }
 

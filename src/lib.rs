@@ -39,7 +39,12 @@
 //! | [`ModelLayer`] | looks up the provider entries that a request names; reads its body where it has to | |
 //! | [`StrategyLayer`] | picks a target of the config, changes the body, tries again, goes on to the next | |
 //! | [`ResolveLayer`] | finds provider, URL and credential, as one value | [`Target`](context::Target) |
+#![cfg_attr(
+    feature = "bedrock",
+    doc = "| [`TranslateLayer`] | OpenAI's chats and embeddings for Bedrock, and its answers back | |"
+)]
 //! | [`InjectLayer`] | takes the caller's headers off, puts the credential on | |
+#![cfg_attr(feature = "bedrock", doc = "| [`SignLayer`] | signs requests for AWS | |")]
 #![cfg_attr(feature = "client", doc = "| [`Forward`] | the leaf: sends the request, streams the answer | |")]
 //!
 //! Each stands alone and can be used without the others, if what it reads is in the request's extensions; where that is
@@ -58,12 +63,16 @@
 //! | `jwt` (default) | [JSON Web Tokens](auth::jwt) against key sets; with `client`, key sets that are fetched |
 //! | `client` (default) | `Forward` and its HTTP client (hyper, rustls with aws-lc-rs) |
 //! | `axum` | `FromRequestParts` for [`Principal`](context::Principal), [`TraceId`](context::TraceId), [`Metadata`](context::Metadata) |
+//! | `bedrock` | `SignLayer`, assumed roles, `TranslateLayer`, and the providers `bedrock` and `sagemaker` |
+//! | `aws-ambient` | `aws_ambient`: the gateway's own identity at AWS, for provider entries that use it |
 //! | `gateway` | the binary `portkey-gateway` |
 //! | `full` | all of them |
-//! | `bedrock`, `store`, `redis`, `admin` | nothing yet; the names are kept for what is being built |
+//! | `store`, `redis`, `admin` | nothing yet; the names are kept for what is being built |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "aws-ambient")]
+mod ambient;
 pub mod auth;
 pub mod body;
 pub mod config;
@@ -88,9 +97,20 @@ pub mod provider;
 pub mod rejection;
 pub mod rescue;
 mod secret;
+#[cfg(feature = "bedrock")]
+#[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
+pub mod sign;
 mod stack;
 pub mod strategy;
+#[cfg(all(feature = "bedrock", feature = "client"))]
+mod sts;
+#[cfg(feature = "bedrock")]
+#[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
+pub mod translate;
 
+#[cfg(feature = "aws-ambient")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aws-ambient")))]
+pub use ambient::aws_ambient;
 pub use auth::{GatewayKey, PortkeyAuthLayer, RequireScopeLayer};
 pub use config::ConfigLayer;
 pub use ext::ServiceBuilderExt;
@@ -107,7 +127,13 @@ pub use model::ModelLayer;
 pub use provider::ResolveLayer;
 pub use rescue::RescueLayer;
 pub use secret::Secret;
+#[cfg(feature = "bedrock")]
+#[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
+pub use sign::SignLayer;
 pub use stack::{
-    Anonymous, Attempt, Authenticated, Limited, Portkey, PortkeyLayer, PortkeyLayerBuilder, Routed, Unset,
+    Anonymous, Attempt, Authenticated, Limited, Portkey, PortkeyLayer, PortkeyLayerBuilder, Routed, Sent, Unset,
 };
 pub use strategy::StrategyLayer;
+#[cfg(feature = "bedrock")]
+#[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
+pub use translate::TranslateLayer;

@@ -1,5 +1,7 @@
 //! The whole order as one type.
 
+mod sent;
+
 use std::fmt;
 
 use tower_layer::{Identity, Layer, Stack};
@@ -11,7 +13,7 @@ use crate::{
     context::ProviderId,
     extract::Extract,
     host::{CustomHost, TrustedHosts},
-    inject::{Forwarded, Inject},
+    inject::Forwarded,
     limit::{ByBody, Limit, LimitGate, NoCounter, PriceTable},
     model::{Model, NoEntries},
     provider::Resolve,
@@ -20,6 +22,9 @@ use crate::{
     strategy::Strategy,
 };
 
+pub use sent::Sent;
+use sent::SentLayer;
+
 /// Who may come in: holders of a credential with the route's scope.
 pub type Authenticated<V> = Stack<RequireScopeLayer, PortkeyAuthLayer<V>>;
 
@@ -27,7 +32,7 @@ pub type Authenticated<V> = Stack<RequireScopeLayer, PortkeyAuthLayer<V>>;
 pub type Anonymous = Identity;
 
 /// Every layer of the path in its order: rescue, extract, auth, scope, limit gate, config, model, limits of callers,
-/// strategy, limits of entries, rescue, resolve, inject.
+/// strategy, limits of entries, rescue, resolve, and [`Sent`]: inject, with the feature `bedrock` between translate and sign.
 /// The second rescue makes answers of failures, which a strategy may answer with the next target.
 ///
 /// ```
@@ -67,7 +72,7 @@ pub struct PortkeyLayer<A, C = NoConfigs, E = NoEntries, K = NoCounter> {
     strategy: StrategyLayer,
     entries: LimitLayer<K, ByBody>,
     resolve: ResolveLayer,
-    inject: InjectLayer,
+    sent: SentLayer,
 }
 
 /// What stands between authentication and the leaf.
@@ -75,7 +80,7 @@ pub type Routed<S, C = NoConfigs, E = NoEntries, K = NoCounter> =
     LimitGate<Config<Model<Limited<Strategy<Attempt<S, K>, PortkeyJson>, K>, E, PortkeyJson>, C>, K>;
 
 /// What each attempt passes.
-pub type Attempt<S, K = NoCounter> = Limited<Rescue<Resolve<Inject<S>>, PortkeyJson>, K>;
+pub type Attempt<S, K = NoCounter> = Limited<Rescue<Resolve<Sent<S>>, PortkeyJson>, K>;
 
 /// A service whose requests are counted.
 pub type Limited<S, K> = Limit<S, K, ByBody, PortkeyJson>;
@@ -90,8 +95,8 @@ impl PortkeyLayer<Anonymous> {
         PortkeyLayerBuilder {
             auth: Unset(()),
             trusted_hosts: TrustedHosts::default(),
-            base_urls: Vec::new(),
-            forwarded: Forwarded::portkey(),
+            resolve: ResolveLayer::new(),
+            sent: SentLayer::default(),
             body_limit: None,
             configs: NoConfigs,
             entries: NoEntries,
@@ -111,7 +116,7 @@ where
     type Service = Portkey<S, A, C, E, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let attempt = self.rescue.layer(self.resolve.layer(self.inject.layer(inner)));
+        let attempt = self.rescue.layer(self.resolve.layer(self.sent.layer(inner)));
         let chosen = self.callers.layer(self.strategy.layer(self.entries.layer(attempt)));
         let routed = self.config.layer(self.model.layer(chosen));
         self.rescue.layer(self.extract.layer(self.auth.layer(self.gate.layer(routed))))
@@ -134,8 +139,8 @@ pub struct Unset(());
 pub struct PortkeyLayerBuilder<A, C = NoConfigs, E = NoEntries, K = NoCounter> {
     auth: A,
     trusted_hosts: TrustedHosts,
-    base_urls: Vec<(ProviderId, CustomHost)>,
-    forwarded: Forwarded,
+    resolve: ResolveLayer,
+    sent: SentLayer,
     body_limit: Option<usize>,
     configs: C,
     entries: E,
@@ -174,79 +179,30 @@ impl<C, E, K> PortkeyLayerBuilder<Unset, C, E, K> {
     }
 
     fn with<A>(self, auth: A) -> PortkeyLayerBuilder<A, C, E, K> {
-        let Self {
-            auth: Unset(()),
-            trusted_hosts,
-            base_urls,
-            forwarded,
-            body_limit,
-            configs,
-            entries,
-            counter,
-            metering,
-        } = self;
-        PortkeyLayerBuilder {
-            auth,
-            trusted_hosts,
-            base_urls,
-            forwarded,
-            body_limit,
-            configs,
-            entries,
-            counter,
-            metering,
-        }
+        let Self { auth: Unset(()), trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering } =
+            self;
+        PortkeyLayerBuilder { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering }
     }
 }
 
 impl<A, C, E, K> PortkeyLayerBuilder<A, C, E, K> {
     /// Where saved configs are found ([`ResolveConfig`](crate::config::ResolveConfig)); nowhere unless set.
     pub fn configs<C2>(self, configs: C2) -> PortkeyLayerBuilder<A, C2, E, K> {
-        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, entries, counter, metering, .. } = self;
-        PortkeyLayerBuilder {
-            auth,
-            trusted_hosts,
-            base_urls,
-            forwarded,
-            body_limit,
-            configs,
-            entries,
-            counter,
-            metering,
-        }
+        let Self { auth, trusted_hosts, resolve, sent, body_limit, entries, counter, metering, .. } = self;
+        PortkeyLayerBuilder { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering }
     }
 
     /// Where provider entries are found ([`ResolveProvider`](crate::model::ResolveProvider)); nowhere unless set.
     pub fn entries<E2>(self, entries: E2) -> PortkeyLayerBuilder<A, C, E2, K> {
-        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, counter, metering, .. } = self;
-        PortkeyLayerBuilder {
-            auth,
-            trusted_hosts,
-            base_urls,
-            forwarded,
-            body_limit,
-            configs,
-            entries,
-            counter,
-            metering,
-        }
+        let Self { auth, trusted_hosts, resolve, sent, body_limit, configs, counter, metering, .. } = self;
+        PortkeyLayerBuilder { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering }
     }
 
     /// Who counts what callers and entries use ([`Counter`](crate::limit::Counter)). Nobody unless set: then whoever has
     /// limits is refused.
     pub fn limits<K2>(self, counter: K2) -> PortkeyLayerBuilder<A, C, E, K2> {
-        let Self { auth, trusted_hosts, base_urls, forwarded, body_limit, configs, entries, metering, .. } = self;
-        PortkeyLayerBuilder {
-            auth,
-            trusted_hosts,
-            base_urls,
-            forwarded,
-            body_limit,
-            configs,
-            entries,
-            counter,
-            metering,
-        }
+        let Self { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, metering, .. } = self;
+        PortkeyLayerBuilder { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering }
     }
 
     /// What tokens cost, for budgets in USD; nothing unless set.
@@ -275,13 +231,13 @@ impl<A, C, E, K> PortkeyLayerBuilder<A, C, E, K> {
 
     /// The operator's own base URL for a built-in provider ([`CustomHost::operator`]).
     pub fn base_url(mut self, provider: ProviderId, url: CustomHost) -> Self {
-        self.base_urls.push((provider, url));
+        self.resolve = self.resolve.base_url(provider, url);
         self
     }
 
     /// Which of the caller's headers reach the provider.
     pub fn headers(mut self, forwarded: Forwarded) -> Self {
-        self.forwarded = forwarded;
+        self.sent.inject = InjectLayer::with_headers(forwarded);
         self
     }
 
@@ -313,14 +269,13 @@ impl<A, C, E, K: Clone> PortkeyLayerBuilder<A, C, E, K> {
     fn finish(self) -> PortkeyLayer<A, C, E, K> {
         // Where callers are authenticated, no request comes here without a principal.
         let callers = LimitLayer::callers(self.counter.clone()).allow_anonymous();
-        let resolve = ResolveLayer::new().trusted_hosts(self.trusted_hosts.clone());
-        let resolve = self.base_urls.into_iter().fold(resolve, |layer, (provider, url)| layer.base_url(provider, url));
         let model = ModelLayer::new(self.entries);
         PortkeyLayer {
             rescue: RescueLayer::new(),
             extract: ExtractLayer::new(),
             auth: self.auth,
             gate: LimitGateLayer::with_anonymous(self.counter.clone()),
+            resolve: self.resolve.trusted_hosts(self.trusted_hosts.clone()),
             config: ConfigLayer::new().trusted_hosts(self.trusted_hosts).configs(self.configs),
             model: match self.body_limit {
                 Some(bytes) => model.limit(bytes),
@@ -329,8 +284,7 @@ impl<A, C, E, K: Clone> PortkeyLayerBuilder<A, C, E, K> {
             callers: self.metering.clone().of(callers),
             strategy: StrategyLayer::new(),
             entries: self.metering.of(LimitLayer::entries(self.counter)),
-            resolve,
-            inject: InjectLayer::with_headers(self.forwarded),
+            sent: self.sent,
         }
     }
 }

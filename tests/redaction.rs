@@ -39,8 +39,8 @@ use tower_portkey::{
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use canaries::{
-    AUTH, BODY, CONFIG, COOKIE, ENTRA, KEY, ORACLE, OWN, QUERY, SAVED, STORED, VERTEX, X_API, assert_clean, caller,
-    found, provider, raw, request, requests,
+    AUTH, AWS_STORED, AWS_STORED_TOKEN, BODY, CONFIG, COOKIE, ENTRA, KEY, ORACLE, OWN, QUERY, SAVED, STORED, VERTEX,
+    X_API, assert_clean, caller, found, provider, raw, request, requests,
 };
 use net::{locked, nobody, soon};
 use process::{Directory, Gateway, run};
@@ -111,7 +111,12 @@ fn entries() -> EntrySet {
     let entry = Entry::new("stored", ProviderId::parse("openai").expect("an id"))
         .and_then(|entry| entry.with_api_key(STORED))
         .and_then(|entry| entry.with_header("x-own", &Secret::from(OWN)));
-    EntrySet::new().with(entry.expect("an entry"), Visibility::everybody())
+    let aws = Entry::new("aws", ProviderId::parse("bedrock").expect("an id"))
+        .and_then(|entry| entry.with_field("aws_access_key_id", &Secret::from("AKIDEXAMPLE")))
+        .and_then(|entry| entry.with_field("aws_secret_access_key", &Secret::from(AWS_STORED)))
+        .and_then(|entry| entry.with_field("aws_session_token", &Secret::from(AWS_STORED_TOKEN)));
+    let all = EntrySet::new().with(entry.expect("an entry"), Visibility::everybody());
+    all.with(aws.expect("an entry"), Visibility::everybody())
 }
 
 fn configs() -> ConfigSet {
@@ -131,7 +136,8 @@ async fn nothing_leaks_from_the_layers() {
         .trusted_hosts(TrustedHosts::parse([&gone]).expect("a host"))
         .base_url(id("openai"), url.clone())
         .base_url(id("anthropic"), url.clone())
-        .base_url(id("google"), url);
+        .base_url(id("google"), url.clone())
+        .base_url(id("bedrock"), url);
     let layer = layer.auth(PortkeyAuthLayer::new(keys())).entries(entries()).configs(configs()).build();
     let client = Client::builder().idle_timeout(Duration::from_secs(2)).build().expect("a client");
     let gateway = layer.layer(Forward::new(client));
@@ -142,7 +148,7 @@ async fn nothing_leaks_from_the_layers() {
         assert_clean(&transcript(answer).await, &format!("the answer to {path} {lines:?}"));
     }
     let reached: String = upstream.requests().iter().map(|request| format!("{request:?} {}", request.text())).collect();
-    let mut expected = vec![AUTH, CONFIG, QUERY, BODY, STORED, OWN, SAVED];
+    let mut expected = vec![AUTH, CONFIG, QUERY, BODY, STORED, OWN, SAVED, AWS_STORED_TOKEN];
     expected.sort_unstable();
     let mut had = found(&reached);
     had.sort_unstable();
@@ -264,14 +270,22 @@ async fn nothing_leaks_from_the_binary() {
     let gone = format!("http://{}", nobody().expect("a port"));
     let settings = format!(
         "listen = \"127.0.0.1:0\"\nmode = \"required\"\ntrusted_hosts = [\"{gone}\"]\n[upstream]\nidle_timeout_ms = 500\n\
-         [upstream.base_url]\nopenai = \"{0}\"\nanthropic = \"{0}\"\ngoogle = \"{0}\"\n[[keys]]\nid = \"ci\"\nkey = {{ env = \"CI_KEY\" }}\n\
+         [upstream.base_url]\nopenai = \"{0}\"\nanthropic = \"{0}\"\ngoogle = \"{0}\"\nbedrock = \"{0}\"\n[[keys]]\nid = \"ci\"\nkey = {{ env = \"CI_KEY\" }}\n\
          [[providers]]\nslug = \"stored\"\nprovider = \"openai\"\napi_key = {{ env = \"STORED\" }}\n[providers.custom_headers]\nx-own = {{ env = \"OWN\" }}\n\
+         [[providers]]\nslug = \"aws\"\nprovider = \"bedrock\"\naws_access_key_id = \"AKIDEXAMPLE\"\n\
+         aws_secret_access_key = {{ env = \"AWS_STORED\" }}\naws_session_token = {{ env = \"AWS_STORED_TOKEN\" }}\n\
          [[configs]]\nid = \"pc-saved\"\nconfig = '{{\"provider\":\"openai\",\"api_key\":\"{SAVED}\"}}'\n",
         upstream.url("/v1")
     );
-    let gateway =
-        Gateway::start_as(&settings, &[], &[("CI_KEY", KEY), ("STORED", STORED), ("OWN", OWN), ("RUST_LOG", "trace")])
-            .await;
+    let variables = [
+        ("CI_KEY", KEY),
+        ("STORED", STORED),
+        ("OWN", OWN),
+        ("AWS_STORED", AWS_STORED),
+        ("AWS_STORED_TOKEN", AWS_STORED_TOKEN),
+        ("RUST_LOG", "trace"),
+    ];
+    let gateway = Gateway::start_as(&settings, &[], &variables).await;
     for (path, lines, status) in requests(&gone) {
         let answer = gateway.ask(raw(path, &lines)).await;
         assert_eq!(answer.status(), status, "{path} {lines:?}");

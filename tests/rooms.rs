@@ -17,8 +17,21 @@ const LEVELS: [&[&str]; 7] = [
     &["rejection"],
     &["context"],
     &["guard"],
-    &["extract", "auth", "config", "limit", "model", "strategy", "provider", "inject", "rescue", "forward"],
-    &["stack", "ext", "extractors", "fetch"],
+    &[
+        "extract",
+        "auth",
+        "config",
+        "limit",
+        "model",
+        "strategy",
+        "provider",
+        "inject",
+        "rescue",
+        "sign",
+        "translate",
+        "forward",
+    ],
+    &["stack", "ext", "extractors", "fetch", "sts", "ambient"],
     &["lib"],
 ];
 

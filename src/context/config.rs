@@ -70,6 +70,21 @@ pub(crate) struct Model {
     pub(crate) below: Vec<Box<str>>,
     /// Whether what an attempt's changes make of the body could be read to name another model, or none that is a text.
     pub(crate) unclear: bool,
+    /// Whether the body asks for a stream: its member `stream` is `true`. Kept like `body`.
+    pub(crate) stream: bool,
+}
+
+impl Model {
+    /// Whether a body asks for a stream. What is no JSON object doesn't.
+    pub(crate) fn asks_for_a_stream(body: &[u8]) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Asked<'a> {
+            #[serde(borrow)]
+            stream: Option<&'a RawValue>,
+        }
+
+        serde_json::from_slice::<Asked<'_>>(body).is_ok_and(|asked| asked.stream.is_some_and(|own| own.get() == "true"))
+    }
 }
 
 /// A custom host as somebody named it for this request.
@@ -187,6 +202,8 @@ pub(crate) struct ConfigTree {
     pub(crate) may_resend: bool,
     /// Whether a condition or a hash asks for members of the body.
     pub(crate) reads_params: bool,
+    /// Whether some target's provider has the model in its URLs.
+    pub(crate) models_in_paths: bool,
     /// Whether it was saved: credentials in it are stored ones, which callers don't hold.
     pub(crate) saved: bool,
 }
@@ -219,6 +236,11 @@ pub(crate) struct ConfigObject {
 }
 
 impl ConfigObject {
+    /// Whether it holds what a provider takes for proof.
+    pub(crate) fn holds_a_credential(&self) -> bool {
+        self.api_key.is_some() || self.field(PortkeyHeader::AwsSecretAccessKey).is_some()
+    }
+
     pub(crate) fn field(&self, name: PortkeyHeader) -> Option<&HeaderValue> {
         self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value)
     }

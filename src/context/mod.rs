@@ -5,7 +5,7 @@
 //! | [`PortkeyHeaders`] (with [`TraceId`] and [`Metadata`]) | `ExtractLayer` | every layer below, handlers |
 //! | [`Principal`] | `PortkeyAuthLayer` | `RequireScopeLayer`, `LimitLayer`, `ConfigLayer`, handlers |
 //! | [`RequestConfig`] | `ConfigLayer`; `ModelLayer` and `StrategyLayer` complete it | `ResolveLayer`, `Forward` |
-//! | [`Target`] | `ResolveLayer` | `InjectLayer`, `Forward` |
+//! | [`Target`] (with [`Translation`]) | `ResolveLayer`; `SignLayer` notes the signature | `TranslateLayer`, `InjectLayer`, `SignLayer`, `Forward` |
 //!
 //! `Forward` moves all of them to the response's extensions, so that an access log outside the stack can name the
 //! principal, the provider and the trace id without asking again. A layer whose fact is missing refuses with
@@ -21,6 +21,7 @@
 //! assert_eq!(Route::of(&http::Method::GET, "/admin").rest(), None);
 //! ```
 
+mod aws;
 mod claims;
 mod config;
 mod credential;
@@ -36,8 +37,10 @@ mod rule;
 mod strategy;
 mod target;
 mod trace;
+mod translation;
 mod workspace;
 
+pub use aws::{AwsError, AwsIdentity, AwsKeys, AwsRole, AwsSigning, aws_domain};
 pub use claims::{ClaimError, Claims};
 pub use config::RequestConfig;
 pub(crate) use config::{Asked, Attempt, ConfigObject, ConfigTree, Model, NamedHost, Params, Stage};
@@ -55,5 +58,6 @@ pub use rule::{Owner, Rule, Rules, Span, Standing};
 pub(crate) use strategy::{Branch, Breaker, Choice, Condition, Field, Mode, Operand, Query, Retry, Sticky, Test};
 pub use target::{CredentialSource, HostOrigin, Placement, ProviderHeader, Target, TargetBuilder};
 pub use trace::TraceId;
+pub use translation::Translation;
 pub(crate) use workspace::Scoped;
 pub use workspace::{Visibility, Workspace};

@@ -111,6 +111,11 @@ impl ProviderId {
         IDS[self.index()]
     }
 
+    /// Whether the provider's URLs have the model in them, so that a body has to be read before its request can go on.
+    pub(crate) fn has_models_in_paths(self) -> bool {
+        cfg!(feature = "bedrock") && self.as_str() == "bedrock"
+    }
+
     /// The place in the list, from 0.
     #[must_use]
     pub fn index(self) -> usize {

@@ -8,7 +8,7 @@ use http::{
 };
 
 use crate::{
-    context::{Credential, ProviderId},
+    context::{AwsSigning, Credential, ProviderId, Translation},
     rejection::{Kind, Rejection},
 };
 
@@ -74,6 +74,8 @@ pub enum Placement {
         /// The parameter's name.
         param: &'static str,
     },
+    /// In a signature over the whole request ([`Target::signing`]); the secret itself goes nowhere.
+    Signature,
     /// Nowhere.
     None,
 }
@@ -85,7 +87,7 @@ impl Placement {
         match self {
             Self::Header { name, .. } => Some(name.as_str()),
             Self::Query { param } => Some(param),
-            Self::None => None,
+            Self::Signature | Self::None => None,
         }
     }
 }
@@ -118,11 +120,14 @@ pub struct TargetBuilder {
     origin: HostOrigin,
     placement: Placement,
     credential: Option<(Credential, CredentialSource)>,
+    signing: Option<(AwsSigning, CredentialSource)>,
+    signed: Option<Vec<Credential>>,
     headers: Vec<ProviderHeader>,
     credential_param: Option<&'static str>,
     forward: Vec<HeaderName>,
     unified: bool,
     timeout: Option<Duration>,
+    translation: Option<Translation>,
 }
 
 impl Target {
@@ -136,11 +141,14 @@ impl Target {
             origin,
             placement: Placement::None,
             credential: None,
+            signing: None,
+            signed: None,
             headers: Vec::new(),
             credential_param: None,
             forward: Vec::new(),
             unified: false,
             timeout: None,
+            translation: None,
         }
     }
 
@@ -183,7 +191,32 @@ impl Target {
     /// Whose credential it is.
     #[must_use]
     pub fn credential_source(&self) -> Option<CredentialSource> {
-        self.0.credential.as_ref().map(|(_, source)| *source)
+        let signing = self.0.signing.as_ref().map(|(_, source)| *source);
+        self.0.credential.as_ref().map(|(_, source)| *source).or(signing)
+    }
+
+    /// How the request is signed, where the provider asks for it.
+    #[must_use]
+    pub fn signing(&self) -> Option<&AwsSigning> {
+        self.0.signing.as_ref().map(|(signing, _)| signing)
+    }
+
+    /// Whether the request has yet to be signed: it must not go out as it is.
+    #[must_use]
+    pub fn is_unsigned(&self) -> bool {
+        self.0.signing.is_some() && self.0.signed.is_none()
+    }
+
+    /// Notes that the request is signed, and what went onto it that must not come back.
+    #[cfg(feature = "bedrock")]
+    pub(crate) fn note_signed(&mut self, sent: Vec<Credential>) {
+        self.0.signed = Some(sent);
+    }
+
+    /// What the signature put onto the request.
+    #[cfg(feature = "client")]
+    pub(crate) fn signed(&self) -> &[Credential] {
+        self.0.signed.as_deref().unwrap_or_default()
     }
 
     /// Further headers of the provider's.
@@ -219,6 +252,12 @@ impl Target {
     pub fn timeout(&self) -> Option<Duration> {
         self.0.timeout
     }
+
+    /// What the provider is spoken to in, where it doesn't understand the body as the caller wrote it.
+    #[must_use]
+    pub fn translation(&self) -> Option<Translation> {
+        self.0.translation
+    }
 }
 
 impl TargetBuilder {
@@ -227,6 +266,14 @@ impl TargetBuilder {
     pub fn credential(mut self, credential: Credential, source: CredentialSource, placement: Placement) -> Self {
         self.credential = Some((credential, source));
         self.placement = placement;
+        self
+    }
+
+    /// Sets how the request is signed, and whose identity that is.
+    #[must_use]
+    pub fn sign(mut self, signing: AwsSigning, source: CredentialSource) -> Self {
+        self.signing = Some((signing, source));
+        self.placement = Placement::Signature;
         self
     }
 
@@ -265,6 +312,13 @@ impl TargetBuilder {
         self
     }
 
+    /// Sets what the body has to be put into.
+    #[must_use]
+    pub fn translation(mut self, translation: Option<Translation>) -> Self {
+        self.translation = translation;
+        self
+    }
+
     /// The target.
     ///
     /// # Errors
@@ -272,6 +326,7 @@ impl TargetBuilder {
     /// A stored credential together with a host that the caller named: [`Kind::InvalidRequest`].
     pub fn build(self) -> Result<Target, Rejection> {
         let stored = matches!(self.credential, Some((_, CredentialSource::Stored)))
+            || matches!(self.signing, Some((_, CredentialSource::Stored)))
             || self.headers.iter().any(|header| header.value.is_sensitive());
         if stored && matches!(self.origin, HostOrigin::Caller | HostOrigin::TrustedCaller) {
             return Err(Rejection::new(Kind::InvalidRequest)

@@ -28,15 +28,19 @@ fn refused(message: &'static str) -> Rejection {
     Rejection::new(Kind::InvalidRequest).with_message(message)
 }
 
-/// No `//`, no `.` or `..` segment in any spelling, no backslash, no encoded slash or control character.
+/// No `//`, no `.` or `..` segment in any spelling, no backslash, no control character, and no encoded slash but in a name
+/// of AWS's behind the two segments that routes are told apart by.
 fn is_plain_path(path: &[u8]) -> bool {
     let mut rest = path.strip_prefix(b"/").unwrap_or(path);
+    let mut place = 0_usize;
     loop {
         let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
         let (segment, tail) = rest.split_at(end);
-        if !is_plain_segment(segment, tail.is_empty()) {
+        let plain = is_plain_segment(segment, tail.is_empty()) || (place > 1 && is_a_name_of_aws(segment));
+        if !plain {
             return false;
         }
+        place += 1;
         match tail {
             [] => return true,
             [_, more @ ..] => rest = more,
@@ -56,6 +60,20 @@ fn is_plain_segment(segment: &[u8], last: bool) -> bool {
     let forbidden = |byte: &u8| matches!(byte, b'/' | b'\\' | 0..=0x1f | 0x7f);
     let before_parameters = decoded.split(|byte| *byte == b';').next().unwrap_or_default();
     !decoded.iter().any(forbidden) && !matches!(before_parameters, b"." | b"..") && !encodes_a_letter(segment)
+}
+
+/// An ARN, or the name of an object (`s3://bucket/key`), as one segment: nothing else in it is out of the ordinary, and
+/// whoever decodes it finds no path of anybody else's.
+fn is_a_name_of_aws(segment: &[u8]) -> bool {
+    let decoded: Vec<u8> = percent_encoding::percent_decode(segment).collect();
+    let name = match decoded.strip_prefix(b"s3://") {
+        Some(object) => object,
+        None if decoded.starts_with(b"arn:") => &decoded,
+        None => return false,
+    };
+    let plain = |byte: &u8| (b' '..=b'~').contains(byte) && !matches!(byte, b'%' | b'\\' | b';');
+    let whole = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
+    name.iter().all(plain) && name.split(|byte| *byte == b'/').all(whole) && !encodes_a_letter(segment)
 }
 
 /// `%6c` for `l`: the same path to a server that decodes, another one to a table of routes.
@@ -113,6 +131,17 @@ mod tests {
             ("/v1/a%0d%0ab", false),
             ("/v1/%6cogs/exports", false),
             ("/v1/a%3Ab", true),
+            ("/v1/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x/converse", true),
+            ("/v1/files/s3%3A%2F%2Fbucket%2Fa%2Fb%20c/content", true),
+            ("/v1/arn%3Aaws%2Fx", false),
+            ("/v1/model/a%2Fb/converse", false),
+            ("/v1/model/arn%3Aaws%2F..%2Fx/converse", false),
+            ("/v1/model/arn%3Aaws%2F%2Fx/converse", false),
+            ("/v1/model/arn%3Aaws%252Fx%2Fy/converse", false),
+            ("/v1/model/arn%3Aaws%2F%61/converse", false),
+            ("/v1/model/arn%3Aaws%2F%00/converse", false),
+            ("/v1/files/s3%3A%2F%2F..%2Fa", false),
+            ("/v1/files/s3%3A%2F%2F", false),
             ("/v1/a%2", true),
         ] {
             assert_eq!(is_plain_path(path.as_bytes()), plain, "{path}");

@@ -20,7 +20,8 @@ pub(super) struct Sent {
 impl Sent {
     pub(super) fn of(target: &Target) -> Self {
         let secret = target.headers().iter().filter(|header| header.value.is_sensitive());
-        let headers = secret.filter_map(|header| Credential::from_raw(&header.value)).collect();
+        let headers = secret.filter_map(|header| Credential::from_raw(&header.value));
+        let headers = headers.chain(target.signed().iter().cloned()).collect();
         Self { credential: target.credential().cloned(), headers }
     }
 

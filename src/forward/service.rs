@@ -66,6 +66,9 @@ where
         if uri.scheme() != Some(target.scheme()) || uri.authority() != Some(target.authority()) {
             return ForwardFuture::refused(Rejection::misassembled("ResolveLayer: the URI is not the target's"));
         }
+        if target.is_unsigned() {
+            return ForwardFuture::refused(Rejection::misassembled("SignLayer"));
+        }
         let (origin, limit) = (target.origin(), target.timeout());
         *request.version_mut() = Version::HTTP_11;
         request.headers_mut().remove(HOST);

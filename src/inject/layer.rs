@@ -89,7 +89,7 @@ impl Guard for InjectGuard {
                 (Some((name.clone(), credential.header_value(prefix))), None)
             }
             (Some(credential), Placement::Query { .. }) => (None, Some(credential.expose())),
-            (_, Placement::None) | (None, _) => (None, None),
+            (_, Placement::None | Placement::Signature) | (None, _) => (None, None),
         };
         let uri = match target.credential_param().filter(|_| in_query.is_some() || head.uri.query().is_some()) {
             // The error could quote the URI, and with it the credential.

@@ -174,9 +174,13 @@ impl<B: Body<Data = Bytes>> Job<B> {
         };
         tracing::debug!(target: "tower_portkey::decision", step = "model", source = source.map(Source::as_str), provider = named.as_ref().map(tracing::field::display), body);
         let (model, below) = (self.model.take(), std::mem::take(&mut self.below));
+        let stream = match &self.got {
+            Got::Whole(bytes) => self.is_in_path() && Model::asks_for_a_stream(bytes),
+            Got::Nothing | Got::Part(_) => false,
+        };
         let config = self.config()?;
         config.named = named;
-        config.model = Model { body: model, below, unclear: false };
+        config.model = Model { body: model, below, stream, unclear: false };
         config.stage = Stage::Named;
         Ok(())
     }
@@ -197,8 +201,17 @@ impl<B: Body<Data = Bytes>> Job<B> {
         is_measured(&self.head.extensions) || self.entries().iter().any(|entry| entry.rules().measured())
     }
 
-    /// Whether an entry that the request may use is limited to some models.
+    /// Whether it matters which model it is: an entry that the request may use is limited to some, or it is part of the
+    /// URL.
     fn is_listed(&self) -> bool {
-        self.entries().iter().any(|entry| entry.models().is_some())
+        self.entries().iter().any(|entry| entry.models().is_some()) || self.is_in_path()
+    }
+
+    /// Whether a provider that the request may go to has the model of the body in its URLs.
+    fn is_in_path(&self) -> bool {
+        let may_go = self.caller.has_models_in_paths()
+            || self.tree.as_ref().is_some_and(|tree| tree.models_in_paths)
+            || self.entries().iter().any(|entry| entry.provider().has_models_in_paths());
+        may_go && Rules::of(&self.head).in_json
     }
 }

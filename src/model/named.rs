@@ -71,6 +71,11 @@ impl Caller {
         self.slug.as_ref().map(|(_, slug)| &**slug)
     }
 
+    /// Whether the built-in provider of the headers has the model in its URLs.
+    pub(super) fn has_models_in_paths(&self) -> bool {
+        self.plain.is_some_and(ProviderId::has_models_in_paths)
+    }
+
     /// Whether body or query may still say which entry it is.
     fn is_open(&self) -> bool {
         self.reads && self.counts && self.slug.is_none()

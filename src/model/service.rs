@@ -69,14 +69,19 @@ where
     }
 }
 
-/// Whether neither config nor headers ask for anything that is found here, where there are no entries, and nobody counts
-/// the caller's tokens. Notes that it was looked for.
+/// Whether neither config nor headers ask for anything that is found here, where there are no entries and nobody counts the
+/// caller's tokens: a slug, or the model for a provider's URL. Notes that it was looked for.
 fn has_nothing_to_find<B>(request: &mut Request<B>) -> bool {
     if is_measured(request.extensions()) {
         return false;
     }
     let Some(config) = request.extensions_mut().get_mut::<RequestConfig>() else { return false };
-    if config.tree.is_some() || matches!(config.named, Some(ProviderRef::Slug(_))) {
+    let finds = match &config.named {
+        Some(ProviderRef::Slug(_)) => true,
+        Some(ProviderRef::Id(id)) => id.has_models_in_paths(),
+        None => false,
+    };
+    if config.tree.is_some() || finds {
         return false;
     }
     config.stage = Stage::Named;

@@ -29,7 +29,7 @@ pub(super) fn base(
             let elsewhere = entry.custom_host().is_some() || settings.base_url(row).is_some();
             return with_entry(row, entry, named, by_header, elsewhere);
         }
-        (Some(named), Bound::Config { object, saved: true }) if object.api_key.is_some() => {
+        (Some(named), Bound::Config { object, saved: true }) if object.holds_a_credential() => {
             return match (by_header, judged(named)?) {
                 (false, host) => Ok(of_operator(host)),
                 (true, host)
@@ -93,7 +93,7 @@ fn by_field(
     let refused = |error| template::refuse(name, "is no host that may be named").with_source(error);
     Ok(Some(match bound {
         Bound::Entry(_) => (Some(CustomHost::operator(url).map_err(refused)?), HostOrigin::Operator),
-        Bound::Config { object, saved: true } if object.api_key.is_some() => {
+        Bound::Config { object, saved: true } if object.holds_a_credential() => {
             of_operator(CustomHost::parse(url, &settings.trusted_hosts).map_err(refused)?)
         }
         _ => of_caller(CustomHost::parse(url, &settings.trusted_hosts).map_err(refused)?),

@@ -192,7 +192,7 @@ fn of_headers(headers: &HeaderMap, here: &Placement, native: &Placement) -> Opti
         Placement::Header { name, .. } if *name == API_KEY || *name == AUTHORIZATION => None,
         Placement::Header { name, .. } => headers.get(name),
         Placement::Query { .. } => headers.get(GOOGLE_API_KEY),
-        Placement::None => None,
+        Placement::None | Placement::Signature => None,
     };
     own(here).or_else(|| own(native)).and_then(Credential::from_raw)
 }

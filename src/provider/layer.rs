@@ -7,6 +7,8 @@ use super::{
     catalog::{self, Row},
     resolve::resolve,
 };
+#[cfg(feature = "bedrock")]
+use crate::{context::AwsError, host::is_host_label};
 use crate::{
     context::{CredentialSource, Entry, ProviderId, RequestConfig, Target},
     guard::{Decision, Guard, GuardLayer, GuardService},
@@ -34,6 +36,12 @@ pub struct ResolveGuard {
 pub(super) struct Settings {
     pub(super) trusted_hosts: TrustedHosts,
     pub(super) base_urls: HashMap<ProviderId, CustomHost>,
+    /// In place of the domain of a region's own.
+    #[cfg(feature = "bedrock")]
+    pub(super) aws_domain: Option<Box<str>>,
+    /// Metadata that become tags of the sessions of assumed roles.
+    #[cfg(feature = "bedrock")]
+    pub(super) aws_session_tags: Vec<Box<str>>,
 }
 
 impl Settings {
@@ -50,8 +58,8 @@ impl ResolveLayer {
         Self { settings: Arc::default(), render: PortkeyJson }
     }
 
-    /// Whether requests for this provider can be served. Those whose credential signs requests, or has to be exchanged
-    /// for another, can't be yet.
+    /// Whether requests for this provider can be served. Those whose credential has to be exchanged for another can't be
+    /// yet; those of AWS's, whose credential signs requests, with the feature `bedrock`.
     #[must_use]
     pub fn serves(provider: ProviderId) -> bool {
         catalog::row(provider).is_some()
@@ -71,6 +79,32 @@ impl<R> ResolveLayer<R> {
     #[must_use]
     pub fn trusted_hosts(mut self, hosts: TrustedHosts) -> Self {
         Arc::make_mut(&mut self.settings).trusted_hosts = hosts;
+        self
+    }
+
+    /// The domain of AWS's endpoints, in place of the one that the region says
+    /// ([`aws_domain`](crate::context::aws_domain)).
+    ///
+    /// # Errors
+    ///
+    /// It is no domain: [`AwsError::Domain`].
+    #[cfg(feature = "bedrock")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
+    pub fn aws_endpoint_domain(mut self, domain: &str) -> Result<Self, AwsError> {
+        if !domain.split('.').all(is_host_label) {
+            return Err(AwsError::Domain);
+        }
+        Arc::make_mut(&mut self.settings).aws_domain = Some(domain.to_ascii_lowercase().into());
+        Ok(self)
+    }
+
+    /// The names of metadata that become tags of the sessions of assumed roles; none unless set. Each combination of their
+    /// values is a session of its own, and the role has to allow `sts:TagSession`.
+    #[cfg(feature = "bedrock")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
+    #[must_use]
+    pub fn aws_session_tags<I: IntoIterator<Item: Into<Box<str>>>>(mut self, names: I) -> Self {
+        Arc::make_mut(&mut self.settings).aws_session_tags = names.into_iter().map(Into::into).collect();
         self
     }
 

@@ -28,6 +28,8 @@
 //! # Ok(()) }
 //! ```
 
+#[cfg(feature = "bedrock")]
+mod aws;
 mod base;
 mod bound;
 mod catalog;

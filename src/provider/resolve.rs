@@ -6,16 +6,20 @@ use http::{
     uri::{self, PathAndQuery},
 };
 
+#[cfg(feature = "bedrock")]
+use super::aws;
 use super::{
     base::base,
     bound::{Bound, bound, may_ask, may_use},
-    catalog::{self, Plan},
+    catalog::{self, Plan, Row},
     layer::Settings,
 };
+#[cfg(feature = "bedrock")]
+use crate::context::AwsSigning;
 use crate::{
     context::{
-        Credential, HostOrigin, PortkeyHeaders, ProviderHeader, ProviderId, RequestConfig, Route, Stage, Target,
-        models_in,
+        Credential, CredentialSource, HostOrigin, Placement, PortkeyHeaders, ProviderHeader, ProviderId, RequestConfig,
+        Route, Stage, Target, TargetBuilder, models_in,
     },
     host::CustomHost,
     rejection::{Kind, Rejection},
@@ -42,16 +46,60 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     let (base, origin) = base(row, &bound, portkey, config, settings)?;
     let caller = caller(head, &route)?;
     let field = |name| bound.field(row, portkey, name);
+    #[cfg(feature = "bedrock")]
+    if row.is_signed() {
+        let planned = aws::plan(row, head, &caller, config, field, base.as_ref(), settings)?;
+        if let Bound::Entry(entry) = &bound {
+            // The model that a unified operation's path is made of is the body's.
+            may_ask(entry, config, || models_in(head.uri.path(), head.uri.query()))?;
+        }
+        let signing = |identity| aws::signing(identity, &planned.region, &planned.service);
+        let goes = match aws::shown(&bound, head, row, portkey, settings)? {
+            aws::Shown::Key(key, source) => Goes::With(Some((key, source)), aws::bearer()),
+            aws::Shown::Signature(identity, source) => {
+                if portkey.consumed().is_some_and(|key| aws::leaves(key, &identity)) {
+                    return Err(gateway_key());
+                }
+                Goes::Signed(signing(identity)?, source)
+            }
+        };
+        let (uri, target) = target(config, portkey, &route, (row, &bound), (planned.plan, origin), goes)?;
+        return Ok((uri, target.translation(planned.translation).build()?));
+    }
     let plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
     if let Bound::Entry(entry) = &bound {
         may_ask(entry, config, || elsewhere(head, &plan, base.as_ref().filter(|_| origin == HostOrigin::Operator)))?;
     }
     let credential = bound.credential(head, row, &plan.placement)?;
+    let goes = Goes::With(credential, plan.placement.clone());
+    let (uri, target) = target(config, portkey, &route, (row, &bound), (plan, origin), goes)?;
+    Ok((uri, target.build()?))
+}
+
+/// What a request goes out with.
+enum Goes {
+    With(Option<(Credential, CredentialSource)>, Placement),
+    #[cfg(feature = "bedrock")]
+    Signed(AwsSigning, CredentialSource),
+}
+
+/// The URL of a plan, and what its target is made of.
+fn target(
+    config: &RequestConfig,
+    portkey: &PortkeyHeaders,
+    route: &Route<'_>,
+    (row, bound): (&Row, &Bound<'_>),
+    (plan, origin): (Plan, HostOrigin),
+    goes: Goes,
+) -> Result<(Uri, TargetBuilder), Rejection> {
     let uri = uri(&plan)?;
-    let leaving = credential.as_ref().map(|(credential, _)| credential);
+    let leaving = match &goes {
+        Goes::With(credential, _) => credential.as_ref().map(|(credential, _)| credential),
+        #[cfg(feature = "bedrock")]
+        Goes::Signed(..) => None,
+    };
     if portkey.consumed().is_some_and(|key| leaves(key, &uri, leaving)) {
-        return Err(Rejection::new(Kind::InvalidRequest)
-            .with_message("The caller's gateway key stands where the provider would read it; it never leaves"));
+        return Err(gateway_key());
     }
 
     let provider = ProviderId::parse(row.id()).ok_or_else(|| Rejection::new(Kind::Internal))?;
@@ -63,15 +111,23 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     for header in plan.headers {
         target = target.header(header);
     }
-    if let Bound::Entry(entry) = &bound {
+    if let Bound::Entry(entry) = bound {
         for (name, value) in entry.headers() {
             target = target.header(ProviderHeader { name: name.clone(), value: value.clone(), replaces: true });
         }
     }
-    if let Some((credential, source)) = credential {
-        target = target.credential(credential, source, plan.placement);
+    match goes {
+        Goes::With(Some((credential, source)), placement) => target = target.credential(credential, source, placement),
+        Goes::With(None, _) => {}
+        #[cfg(feature = "bedrock")]
+        Goes::Signed(signing, source) => target = target.sign(signing, source),
     }
-    Ok((uri, target.build()?))
+    Ok((uri, target))
+}
+
+fn gateway_key() -> Rejection {
+    Rejection::new(Kind::InvalidRequest)
+        .with_message("The caller's gateway key stands where the provider would read it; it never leaves")
 }
 
 /// The models that the caller's path and query name, and those of the provider's. What stands in a base of the operator's

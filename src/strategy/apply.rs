@@ -28,6 +28,8 @@ pub(super) struct Changed {
     pub(super) model: Option<Option<Box<str>>>,
     /// Whether it could be read to name another model, or its model is no text.
     pub(super) unclear: bool,
+    /// Whether it asks for a stream.
+    pub(super) stream: bool,
 }
 
 /// The body with the defaults added, the overrides set and the dropped members taken away, in this order.
@@ -66,7 +68,8 @@ pub(super) fn apply(object: &Object, params: &Params) -> Result<Changed, ParamsE
     });
     let no_text = matches!(&model, Some(None)) && members.iter().any(|(name, _)| *name == b"model");
     let alike = members.iter().any(|(name, _)| std::str::from_utf8(name).is_ok_and(is_alike));
-    Ok(Changed { body: write(&members, object.length).into(), model, unclear: no_text || alike })
+    let stream = members.iter().any(|(name, value)| *name == b"stream" && *value == b"true");
+    Ok(Changed { body: write(&members, object.length).into(), model, unclear: no_text || alike, stream })
 }
 
 fn touches_model(params: &Params) -> bool {

@@ -43,7 +43,7 @@ fn change<B: Body<Data = Bytes>>(
     };
     let Some(changed) = held.changed(params)? else { return Ok(()) };
     if let Some(config) = request.extensions_mut().get_mut::<RequestConfig>() {
-        config.model.unclear = changed.unclear;
+        (config.model.unclear, config.model.stream) = (changed.unclear, changed.stream);
         if let Some(model) = &changed.model {
             config.model.body.clone_from(model);
         }

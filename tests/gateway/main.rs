@@ -5,6 +5,7 @@
 
 mod access_log;
 mod auth;
+mod bedrock;
 mod bodies;
 mod commands;
 mod explain;
@@ -21,3 +22,6 @@ mod net;
 mod process;
 mod stored;
 mod tokens;
+#[path = "../sign/verify.rs"]
+#[allow(dead_code)]
+mod verify;

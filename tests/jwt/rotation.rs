@@ -26,7 +26,7 @@ async fn a_new_key_is_fetched_when_it_is_first_seen() {
     server.now(Act::set(&[&old, &new]));
     assert_eq!(status(&validator, &after).await, 200, "the first request with it waits for the fetch");
     assert_eq!((status(&validator, &before).await, server.fetches()), (200, 2));
-    assert_eq!(jwks.key_ids(), ["new".into(), "old".into()]);
+    assert_eq!(jwks.key_ids(), ["new", "old"].map(Box::<str>::from));
     // The interval holds for the next one.
     let third = Issuer::new("third");
     server.now(Act::set(&[&third]));

@@ -89,7 +89,7 @@ fn what_is_valid_and_not_served_is_501() {
     const GUARDRAILS: &str = "Configs with guardrails or hooks are not served";
     let with = |member: &str| format!(r#"{{"provider":"openai","api_key":"k",{member}}}"#);
     for (provider, config, status, message) in [
-        ("bedrock", Some(aws.to_owned()), 501, "The provider bedrock is not served"),
+        ("azure-ai", Some(aws.to_owned()), 501, "The provider azure-ai is not served"),
         ("azure-openai", None, 501, "The provider azure-openai is not served"),
         ("vertex-ai", None, 501, "The provider vertex-ai is not served"),
         // Everything that the request says is validated first.

@@ -27,9 +27,30 @@ pub(crate) const STORED: &str = "storedT5Re3Wq1Zx9Cv7Bn2Mk4L";
 pub(crate) const OWN: &str = "ownhdrU6Yt4Re2Wq8As5Df3Gh1J";
 /// The credential in the config `pc-saved`.
 pub(crate) const SAVED: &str = "savedcfY7Ui5Op3Lk1Jh9Gf6Ds4";
-pub(crate) const SECRETS: [&str; 18] = [
-    KEY, WRONG, AUTH, X_API, AZURE, GOOGLE, COOKIE, CONFIG, AWS, AWS_TOKEN, ENTRA, VERTEX, ORACLE, QUERY, BODY, STORED,
-    OWN, SAVED,
+/// The secret key and the session token of the entry `@aws`.
+pub(crate) const AWS_STORED: &str = "awsstoK5Jh7Gf9Ds2Aq4We6Rt8Y";
+pub(crate) const AWS_STORED_TOKEN: &str = "awstokQ3Wx5Ec7Rv9Tb2Yn4Um6";
+pub(crate) const SECRETS: [&str; 20] = [
+    KEY,
+    WRONG,
+    AUTH,
+    X_API,
+    AZURE,
+    GOOGLE,
+    COOKIE,
+    CONFIG,
+    AWS,
+    AWS_TOKEN,
+    ENTRA,
+    VERTEX,
+    ORACLE,
+    QUERY,
+    BODY,
+    STORED,
+    OWN,
+    SAVED,
+    AWS_STORED,
+    AWS_STORED_TOKEN,
 ];
 
 /// The secrets of which ten characters occur in `text`, in either case.
@@ -123,6 +144,9 @@ pub(crate) fn requests(gone: &str) -> Vec<(&'static str, Lines, u16)> {
             200,
         ),
         (chat, with("x-portkey-provider", "@stored"), 200),
+        // The body is no chat.
+        (chat, with("x-portkey-provider", "@aws"), 400),
+        ("/v1/model/a/converse", with("x-portkey-provider", "@aws"), 200),
         (chat, with("x-portkey-provider", "@nobody"), 400),
         (chat, config("pc-saved".to_owned()), 200),
         (chat, config("pc-nobody".to_owned()), 400),
@@ -143,7 +167,7 @@ pub(crate) fn requests(gone: &str) -> Vec<(&'static str, Lines, u16)> {
             [with("x-portkey-config", "pc-saved"), vec![("x-portkey-custom-host", format!("{gone}/v1"))]].concat(),
             400,
         ),
-        (chat, with("x-portkey-provider", "bedrock"), 501),
+        (chat, with("x-portkey-provider", "bedrock"), 400),
         (chat, with("x-portkey-provider", format!("x-{CONFIG}")), 400),
         (chat, without("authorization"), 400),
         (chat, with("x-portkey-forward-headers", format!("authorization, {CONFIG}")), 400),
@@ -166,8 +190,10 @@ pub(crate) async fn provider() -> Upstream {
             // The caller's own query is the caller's; a credential that was put there is not.
             let location = request.target().replace(QUERY, "");
             let mut head = format!("HTTP/1.1 200 OK\r\nlocation: {location}\r\n");
-            for (name, value) in
-                request.headers.iter().filter(|(name, _)| name.ends_with("key") || name == "authorization")
+            for (name, value) in request
+                .headers
+                .iter()
+                .filter(|(name, _)| name.ends_with("key") || name == "authorization" || name.starts_with("x-amz-"))
             {
                 head += &format!("{name}: {value}\r\nx-echo-{name}: {value}\r\n");
             }

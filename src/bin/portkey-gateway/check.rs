@@ -49,6 +49,12 @@ fn describe(settings: &Settings) -> Vec<String> {
     for (name, (_, url)) in &settings.base_urls {
         lines.push(format!("base URL    {name}: {}://{}{}", url.scheme(), url.authority(), url.path()));
     }
+    if let Some(url) = &settings.aws.sts {
+        lines.push(format!("base URL    sts: {}://{}{}", url.scheme(), url.authority(), url.path()));
+    }
+    if let Some(domain) = &settings.aws.endpoint_domain {
+        lines.push(format!("aws         endpoints below {domain}"));
+    }
     let trusted = &settings.trusted_host_texts;
     lines.push(format!(
         "trusted     {}",

@@ -14,7 +14,11 @@
 //!
 //! A custom host, or the operator's base URL, replaces the base and nothing after it.
 
+#[cfg(feature = "bedrock")]
+mod aws;
 mod base;
+#[cfg(feature = "bedrock")]
+mod bedrock;
 mod plan;
 mod rows;
 mod spec;
@@ -23,6 +27,8 @@ mod spec_tests;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "bedrock")]
+pub(crate) use aws::{AwsAsked, AwsPlan, plan as aws_plan};
 pub(crate) use plan::{Plan, plan};
 
 use std::sync::LazyLock;
@@ -61,7 +67,11 @@ struct Header {
 }
 
 static ROWS: LazyLock<Vec<Option<Row>>> = LazyLock::new(|| {
-    let spec = |id: ProviderId| rows::SPECS.iter().find(|spec| spec.id == id.as_str());
+    #[cfg(feature = "bedrock")]
+    let signed = aws::SPECS;
+    #[cfg(not(feature = "bedrock"))]
+    let signed: &[Spec] = &[];
+    let spec = |id: ProviderId| rows::SPECS.iter().chain(signed).find(|spec| spec.id == id.as_str());
     ProviderId::all().map(|id| spec(id).map(Row::new)).collect()
 });
 
@@ -74,6 +84,12 @@ impl Row {
     /// The provider's id.
     pub(crate) fn id(&self) -> &'static str {
         self.spec.id
+    }
+
+    /// Whether requests are signed.
+    #[cfg(any(feature = "bedrock", test))]
+    pub(crate) fn is_signed(&self) -> bool {
+        matches!(self.placement, Placement::Signature)
     }
 
     /// Whether a request may go without a credential.
@@ -90,6 +106,10 @@ impl Row {
     /// Whether a host that somebody named is the provider's own: one of the row's fixed hosts, or a name below it, by
     /// `https` on its own port.
     pub(crate) fn is_own_host(&self, host: &CustomHost) -> bool {
+        #[cfg(feature = "bedrock")]
+        if self.is_signed() {
+            return aws::is_own_host(self.spec.id, host);
+        }
         let compat = self.compat.iter().map(|(base, _)| base);
         let mut bases = compat.chain([&self.base]).chain(self.branches.iter().flatten());
         *host.scheme() == Scheme::HTTPS
@@ -150,6 +170,8 @@ fn placement(auth: Auth) -> Placement {
     match auth {
         Auth::Header(name, prefix) => Placement::Header { name: HeaderName::from_static(name), prefix },
         Auth::Query(param) => Placement::Query { param },
+        #[cfg(feature = "bedrock")]
+        Auth::Signature => Placement::Signature,
         Auth::None => Placement::None,
     }
 }

@@ -140,7 +140,7 @@ fn native_only<'a>(row: &Row, method: &Method, rest: &'a str) -> Option<(&'a str
     unspoken.then_some((rest, ""))
 }
 
-fn not_offered(id: &str, operation: &str, route: &str) -> Rejection {
+pub(super) fn not_offered(id: &str, operation: &str, route: &str) -> Rejection {
     let instead = match route {
         "" => "its own routes".to_owned(),
         route => format!("its own route {route}"),
@@ -150,7 +150,7 @@ fn not_offered(id: &str, operation: &str, route: &str) -> Rejection {
 }
 
 /// The parts of a path in their order, and behind them the base's query and the caller's.
-fn join(caller: &PathAndQuery, parts: [&str; 3], query: Option<&str>) -> Result<PathAndQuery, Rejection> {
+pub(super) fn join(caller: &PathAndQuery, parts: [&str; 3], query: Option<&str>) -> Result<PathAndQuery, Rejection> {
     let own = caller.path();
     let same = parts.iter().try_fold(own, |left, part| left.strip_prefix(part)).is_some_and(str::is_empty);
     if same && query.is_none() {
@@ -180,7 +180,7 @@ fn join(caller: &PathAndQuery, parts: [&str; 3], query: Option<&str>) -> Result<
     })
 }
 
-fn headers<'f>(
+pub(super) fn headers<'f>(
     row: &Row,
     method: &Method,
     field: impl Fn(PortkeyHeader) -> Option<&'f str>,

@@ -50,6 +50,9 @@ pub(super) enum Auth {
     Header(&'static str, &'static str),
     /// As a parameter of the query.
     Query(&'static str),
+    /// In a signature of AWS's.
+    #[cfg(feature = "bedrock")]
+    Signature,
     /// Not at all.
     None,
 }

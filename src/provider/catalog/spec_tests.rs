@@ -95,6 +95,8 @@ fn shown(auth: Auth) -> String {
     match auth {
         Auth::Header(name, prefix) => format!("{name}: {prefix}"),
         Auth::Query(param) => format!("?{param}"),
+        #[cfg(feature = "bedrock")]
+        Auth::Signature => "signed".to_owned(),
         Auth::None => String::new(),
     }
 }

@@ -169,6 +169,7 @@ fn named(root: ConfigObject) -> RequestConfig {
         changes_body: true,
         may_resend: true,
         reads_params: true,
+        models_in_paths: false,
         saved: true,
     };
     let model = Model { body: Some("m".into()), ..Model::default() };

@@ -34,7 +34,7 @@ use state::Remote;
 ///     {"kid":"k","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
 ///     {"kid":"s","kty":"oct","k":"AAAA"}
 /// ]}"#)?;
-/// assert_eq!(jwks.key_ids(), ["k".into()]);
+/// assert_eq!(jwks.key_ids(), [Box::from("k")]);
 /// assert_eq!(jwks.skipped()[0].to_string(), r#"keys[1] ("s"): a symmetric key"#);
 /// # Ok::<(), tower_portkey::auth::jwt::JwksError>(())
 /// ```

@@ -1,5 +1,6 @@
 //! `explain`: how a request would be decided, step by step. Nothing is sent, and no secret is shown.
 
+mod aws;
 mod leaf;
 mod mask;
 mod steps;
@@ -67,7 +68,7 @@ pub(crate) fn run(explain: &Explain) -> ExitCode {
 fn layers(settings: &Settings) -> Result<Layers, Box<dyn Error>> {
     let client = Client::builder().build()?;
     let tokens = Tokens::new(&settings.jwt, &client, None)?;
-    Ok(Layers::new(settings, tokens.validator, LocalCounters::new())?)
+    Ok(Layers::new(settings, tokens.validator, LocalCounters::new(), aws::sign()?)?)
 }
 
 fn answered(settings: &Settings, request: Request<Full<Bytes>>, masks: &Masks) -> Result<ExitCode, Box<dyn Error>> {
@@ -123,7 +124,10 @@ impl Explain {
     fn request(&self) -> Result<Request<Full<Bytes>>, String> {
         let method = Method::try_from(self.method.as_str()).map_err(|_| "--method is no method of HTTP".to_owned())?;
         let uri = Uri::try_from(self.path.as_str()).map_err(|_| "--path is no path".to_owned())?;
-        let body = self.model.as_ref().map(|model| serde_json::json!({ "model": model, "messages": [] }).to_string());
+        // Some providers' languages have no chat without a question.
+        let messages = serde_json::json!([{ "role": "user", "content": "…" }]);
+        let body =
+            self.model.as_ref().map(|model| serde_json::json!({ "model": model, "messages": messages }).to_string());
         let mut request = Request::new(Full::from(body.unwrap_or_default()));
         for (index, line) in self.headers.iter().enumerate() {
             let wrong = || format!("the {}. header is not of the form 'name: value'", index + 1);

@@ -1,6 +1,7 @@
 //! The stack that serves, made of settings.
 
 mod attempt;
+mod aws;
 mod browser;
 mod edge;
 mod paced;
@@ -22,6 +23,7 @@ use tower_portkey::{
         jwt::{JwksError, JwtValidator},
     },
     body::FullOr,
+    context::AwsError,
     forward::{Client, ClientError},
     limit::LocalCounters,
     rejection::{Asked, Kind, PortkeyJson, Rejection, refuse},
@@ -87,6 +89,7 @@ pub(crate) enum BuildError {
     Keys(KeyError),
     Tokens(JwksError),
     Client(ClientError),
+    Aws(AwsError),
 }
 
 impl Gateway {
@@ -108,8 +111,9 @@ impl Gateway {
             .build()
             .map_err(BuildError::Client)?;
         let tokens = Tokens::new(&settings.jwt, &client, before).map_err(BuildError::Tokens)?;
+        let sign = aws::sign(&settings.aws, client.clone()).map_err(BuildError::Aws)?;
         let leaf = Counting(Forward::new(client));
-        let layers = Layers::new(settings, tokens.validator.clone(), counters.clone()).map_err(BuildError::Keys)?;
+        let layers = Layers::new(settings, tokens.validator.clone(), counters.clone(), sign)?;
         let mode = match layers {
             Layers::Open(layer) => Mode::Open(layer.layer(leaf)),
             Layers::Required(layer) => Mode::Required(layer.layer(leaf)),
@@ -180,6 +184,7 @@ impl std::fmt::Display for BuildError {
             Self::Keys(error) => error.fmt(f),
             Self::Tokens(error) => error.fmt(f),
             Self::Client(error) => error.fmt(f),
+            Self::Aws(error) => error.fmt(f),
         }
     }
 }

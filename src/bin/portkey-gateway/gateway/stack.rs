@@ -1,9 +1,9 @@
 //! The library's layers, made of settings. What lies below them is the caller's: a client, or nothing at all.
 
 use tower_portkey::{
-    Anonymous, Authenticated, PortkeyAuthLayer, PortkeyLayer, PortkeyLayerBuilder,
+    Anonymous, Authenticated, PortkeyAuthLayer, PortkeyLayer, PortkeyLayerBuilder, SignLayer,
     auth::{
-        KeyError, KeySet,
+        KeySet,
         jwt::{AnyOf, JwtValidator},
     },
     config::{ConfigSet, NoConfigs},
@@ -11,6 +11,7 @@ use tower_portkey::{
     model::{EntrySet, NoEntries},
 };
 
+use super::BuildError;
 use crate::settings::Settings;
 
 /// For everybody.
@@ -30,30 +31,43 @@ pub(crate) enum Layers {
 }
 
 impl Layers {
-    /// `tokens` are those of the same settings.
-    pub(crate) fn new(settings: &Settings, tokens: JwtValidator, counters: LocalCounters) -> Result<Self, KeyError> {
+    /// `tokens` are those of the same settings; `sign` signs requests for AWS.
+    pub(crate) fn new(
+        settings: &Settings,
+        tokens: JwtValidator,
+        counters: LocalCounters,
+        sign: SignLayer,
+    ) -> Result<Self, BuildError> {
         let builder = PortkeyLayer::builder().limits(counters);
         Ok(match &settings.keys {
-            None => Self::Open(with_facts(builder.anonymous(), settings).build()),
+            None => Self::Open(with_facts(builder.anonymous(), settings, sign)?.build()),
             Some(keys) => {
-                let auth = PortkeyAuthLayer::new(AnyOf::new(KeySet::new(keys.iter().cloned())?, tokens));
+                let keys = KeySet::new(keys.iter().cloned()).map_err(BuildError::Keys)?;
+                let auth = PortkeyAuthLayer::new(AnyOf::new(keys, tokens));
                 let builder = builder.auth(auth).configs(configs(settings)).entries(entries(settings));
-                Self::Required(with_facts(builder, settings).build())
+                Self::Required(with_facts(builder, settings, sign)?.build())
             }
         })
     }
 }
 
-/// Hosts, and how tokens and cost are counted.
+/// Hosts, how tokens and cost are counted, and how AWS is reached.
 fn with_facts<A, C, E, K>(
     builder: PortkeyLayerBuilder<A, C, E, K>,
     settings: &Settings,
-) -> PortkeyLayerBuilder<A, C, E, K> {
+    sign: SignLayer,
+) -> Result<PortkeyLayerBuilder<A, C, E, K>, BuildError> {
     let limits = &settings.limits;
     let builder = builder.trusted_hosts(settings.trusted_hosts.clone());
     let builder = builder.prices(settings.prices.clone()).include_usage(limits.include_usage);
     let builder = limits.default_output_tokens.into_iter().fold(builder, PortkeyLayerBuilder::default_output_tokens);
-    settings.base_urls.values().fold(builder, |builder, (id, url)| builder.base_url(*id, url.clone()))
+    let urls = settings.base_urls.values();
+    let builder = urls.fold(builder, |builder, (id, url)| builder.base_url(*id, url.clone()));
+    let builder = builder.sign(sign).aws_session_tags(settings.aws.session_tags.iter().map(String::as_str));
+    match &settings.aws.endpoint_domain {
+        Some(domain) => builder.aws_endpoint_domain(domain).map_err(BuildError::Aws),
+        None => Ok(builder),
+    }
 }
 
 fn configs(settings: &Settings) -> ConfigSet {

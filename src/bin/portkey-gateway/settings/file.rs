@@ -7,6 +7,7 @@ use toml::Spanned;
 use tower_portkey::{context::Status, limit::Price};
 
 use super::{
+    aws::AwsTable,
     configs::ConfigTable,
     error::Problem,
     jwt::JwtTable,
@@ -32,6 +33,8 @@ pub(crate) struct File {
     pub(crate) shutdown_grace_seconds: u64,
     #[serde(default)]
     pub(crate) upstream: UpstreamTable,
+    #[serde(default)]
+    pub(crate) aws: AwsTable,
     #[serde(default)]
     pub(crate) keys: Vec<Spanned<KeyTable>>,
     #[serde(default)]

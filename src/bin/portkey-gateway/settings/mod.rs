@@ -1,6 +1,7 @@
 //! The settings file.
 
 mod audience;
+mod aws;
 mod configs;
 mod error;
 mod file;
@@ -13,6 +14,7 @@ mod review;
 mod secret;
 mod workspaces;
 
+pub(crate) use aws::Aws;
 pub(crate) use configs::Config;
 pub(crate) use error::SettingsError;
 pub(crate) use jwt::{JwtSettings, KeySource};
@@ -63,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) prices: PriceTable,
     /// Where limits and metrics are told.
     pub(crate) admin_listen: Option<SocketAddr>,
+    /// How AWS is reached.
+    pub(crate) aws: Aws,
     /// How long requests in flight may take to finish when the gateway stops.
     pub(crate) grace: Duration,
     /// Time limits towards providers.
@@ -117,6 +121,7 @@ impl Settings {
         let trusted_hosts = TrustedHosts::parse(&trusted_host_texts)
             .map_err(|error| Problem::new(Some(file.trusted_hosts.span()), "trusted_hosts", error.to_string()))?;
         let base_urls = base_urls(file)?;
+        let aws = aws::read(file)?;
         let providers = providers::providers(&file.providers)?;
         let configs = configs::configs(&file.configs, &trusted_hosts)?;
         let workspaces = workspaces::workspaces(&file.workspaces, &configs)?;
@@ -169,6 +174,7 @@ impl Settings {
             limits,
             prices,
             admin_listen,
+            aws,
             grace: Duration::from_secs(file.shutdown_grace_seconds),
             upstream,
             warnings: Vec::new(),
@@ -202,11 +208,11 @@ fn admin_listen(file: &File) -> Result<Option<SocketAddr>, Problem> {
 
 fn base_urls(file: &File) -> Result<BTreeMap<String, (ProviderId, CustomHost)>, Problem> {
     let mut urls = BTreeMap::new();
-    for (name, url) in &file.upstream.base_url {
+    // STS is no provider: `aws` reads its address.
+    for (name, url) in file.upstream.base_url.iter().filter(|(name, _)| *name != "sts") {
         let problem = |why: String| Problem::new(Some(url.span()), format!("upstream.base_url.{name}"), why);
         let Some(id) = ProviderId::parse(name) else {
-            let why = if name == "sts" { "not available in this build" } else { "there is no provider of this id" };
-            return Err(problem(why.to_owned()));
+            return Err(problem("there is no provider of this id".to_owned()));
         };
         if !tower_portkey::ResolveLayer::serves(id) {
             return Err(problem("this provider is not available in this build".to_owned()));

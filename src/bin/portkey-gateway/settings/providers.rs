@@ -12,6 +12,7 @@ use tower_portkey::{
 
 use super::{
     audience::Audience,
+    aws,
     error::Problem,
     keys::moment,
     limits,
@@ -68,6 +69,7 @@ fn provider(name: &str, table: &Spanned<ProviderTable>, report: Report<'_>) -> R
         credential = !text.is_empty();
         entry = entry.with_api_key(text).map_err(|error| wrong(key.span(), "api_key", &error))?;
     }
+    let mut signer = aws::Fields::default();
     for (field, value) in &table.fields {
         let member = field.get_ref();
         let Some(header) = PortkeyHeader::from_field(member) else {
@@ -78,8 +80,13 @@ fn provider(name: &str, table: &Spanned<ProviderTable>, report: Report<'_>) -> R
         if header == PortkeyHeader::HuggingfaceBaseUrl {
             CustomHost::operator(text.expose()).map_err(|error| report(value.span(), member, error.to_string()))?;
         }
+        signer.note(header, &text);
         entry = entry.with_field(member, &text).map_err(|error| wrong(value.span(), member, &error))?;
     }
+    credential |= signer.signs(known, credential).map_err(|(member, why)| {
+        let found = table.fields.iter().find(|(field, _)| field.get_ref() == member);
+        report(found.map_or(id.span(), |(field, _)| field.span()), member, why)
+    })?;
     for (header, value) in &members.custom_headers.0 {
         let member = format!("custom_headers.{}", header.get_ref());
         let text = value.get_ref().read().map_err(|why| report(value.span(), &member, why))?;

@@ -196,7 +196,7 @@ fn every_entry_is_named_once_and_only_saved_configs_have_circuits() {
     let json = r#"{"strategy":{"mode":"fallback"},"cb_config":{"failure_threshold":2,"cooldown_interval":30000},
         "targets":[{"provider":"@a"},{"virtual_key":"b"},{"strategy":{"mode":"single"},"targets":[{"provider":"@a"}]}]}"#;
     let saved = tree(json, &SAVED);
-    assert_eq!(saved.slugs, ["a".into(), "b".into()]);
+    assert_eq!(saved.slugs, ["a", "b"].map(Box::<str>::from));
     assert_eq!(target(&saved, &[2, 0]).breaker.as_ref().map(|breaker| breaker.failure_threshold), Some(2));
     let inline = tree(json, &HOSTED);
     assert!(target(&inline, &[0]).breaker.is_none());

@@ -1,0 +1,173 @@
+//! AWS's providers: their rows, and from a request to a URL of theirs (pure).
+//!
+//! Hosts follow the region and its partition's domain; the region is a host label, so it can't lead elsewhere.
+
+use std::borrow::Cow;
+
+use http::{
+    Method,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+
+use super::{
+    Row, bedrock,
+    plan::{Plan, headers, join, not_offered},
+    spec::{Auth, OPENAI, Spec, bearer, from, native},
+};
+use crate::{
+    context::{Placement, ProviderHeader, Translation, aws_domain},
+    header::PortkeyHeader::{
+        self, AwsRegion, AwsService, SagemakerCustomAttributes, SagemakerEnableExplanations,
+        SagemakerInferenceComponent, SagemakerInferenceId, SagemakerSessionId, SagemakerTargetContainerHostname,
+        SagemakerTargetModel, SagemakerTargetVariant,
+    },
+    host::{CustomHost, is_host_label},
+    provider::template::refuse,
+    rejection::{Kind, Rejection},
+};
+
+/// Bedrock's region where nobody says another.
+const DEFAULT_REGION: &str = "us-east-1";
+
+/// The rows. Their bases are said for the reader: [`plan`] makes the host.
+pub(super) const SPECS: &[Spec] = &[
+    Spec { auth: Auth::Signature, ..bearer("bedrock", "https://bedrock-runtime.{aws_region}.amazonaws.com", "") },
+    Spec {
+        auth: Auth::Signature,
+        headers: &[
+            from("x-amzn-sagemaker-custom-attributes", SagemakerCustomAttributes),
+            from("x-amzn-sagemaker-target-model", SagemakerTargetModel),
+            from("x-amzn-sagemaker-target-variant", SagemakerTargetVariant),
+            from("x-amzn-sagemaker-target-container-hostname", SagemakerTargetContainerHostname),
+            from("x-amzn-sagemaker-inference-id", SagemakerInferenceId),
+            from("x-amzn-sagemaker-enable-explanations", SagemakerEnableExplanations),
+            from("x-amzn-sagemaker-inference-component", SagemakerInferenceComponent),
+            from("x-amzn-sagemaker-session-id", SagemakerSessionId),
+        ],
+        ..native("sagemaker", "https://runtime.sagemaker.{aws_region}.amazonaws.com", "")
+    },
+];
+
+/// Which of AWS's endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    /// `{name}.{region}.{domain}`.
+    Named(&'static str),
+    /// A bucket: `{bucket}.s3.{region}.{domain}`. The name is a label.
+    Bucket(String),
+}
+
+/// Where an operation is answered.
+#[derive(Debug)]
+pub(super) struct Way<'a> {
+    pub(super) endpoint: Endpoint,
+    pub(super) path: Cow<'a, str>,
+    /// In place of the caller's query.
+    pub(super) query: Option<String>,
+    pub(super) header: Option<ProviderHeader>,
+    /// What the body has to be put into.
+    pub(super) translation: Option<Translation>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AwsAsked<'a> {
+    pub(crate) method: &'a Method,
+    /// The path below `/v1`.
+    pub(crate) rest: &'a str,
+    /// Path and query as the caller sent them.
+    pub(crate) caller: &'a PathAndQuery,
+    /// Whether it is a unified operation.
+    pub(crate) unified: bool,
+    /// The model of the body.
+    pub(crate) model: Option<&'a str>,
+    /// Whether the body asks for a stream.
+    pub(crate) stream: bool,
+}
+
+/// A plan, and the scope of its signature.
+#[derive(Debug)]
+pub(crate) struct AwsPlan {
+    pub(crate) plan: Plan,
+    pub(crate) region: String,
+    pub(crate) service: String,
+    pub(crate) translation: Option<Translation>,
+}
+
+/// Plans a request. `base` takes the place of scheme, host and base path; `domain` that of the region's own.
+///
+/// # Errors
+///
+/// A field or the model is missing or bad: [`Kind::InvalidRequest`]. AWS offers the operation in its own way only:
+/// [`Kind::NotImplemented`].
+pub(crate) fn plan<'f>(
+    row: &Row,
+    asked: &AwsAsked<'_>,
+    field: impl Fn(PortkeyHeader) -> Option<&'f str>,
+    base: Option<&CustomHost>,
+    domain: Option<&str>,
+) -> Result<AwsPlan, Rejection> {
+    let field = |header| field(header).filter(|value| !value.is_empty());
+    let way = if row.id() == "bedrock" { bedrock::way(asked)? } else { sagemaker(asked)? };
+    let default = (row.id() == "bedrock").then_some(DEFAULT_REGION);
+    let region = field(AwsRegion).or(default).ok_or_else(|| refuse(AwsRegion, "is required"))?;
+    let region = label(AwsRegion, region)?;
+    let service = match (&way.endpoint, field(AwsService)) {
+        (Endpoint::Bucket(_), _) => "s3".to_owned(),
+        (Endpoint::Named(_), Some(service)) => label(AwsService, service)?,
+        (Endpoint::Named(_), None) => row.id().to_owned(),
+    };
+    let (scheme, authority, front) = match base {
+        Some(host) => (host.scheme().clone(), host.authority().clone(), host.path()),
+        None => (Scheme::HTTPS, host(&way.endpoint, &region, domain)?, ""),
+    };
+    let own = match &way.query {
+        Some(query) if query.is_empty() => PathAndQuery::try_from(asked.caller.path()),
+        Some(query) => PathAndQuery::try_from(format!("{}?{query}", asked.caller.path())),
+        None => Ok(asked.caller.clone()),
+    };
+    let own = own.map_err(|error| Rejection::new(Kind::Internal).with_source(error))?;
+    let path_and_query = join(&own, [front, &way.path, ""], base.and_then(CustomHost::query))?;
+    let mut headers = headers(row, asked.method, field)?;
+    headers.extend(way.header);
+    let plan = Plan { scheme, authority, path_and_query, placement: Placement::Signature, headers };
+    Ok(AwsPlan { plan, region, service, translation: way.translation })
+}
+
+/// SageMaker's runtime has routes of its own only.
+fn sagemaker<'a>(asked: &AwsAsked<'a>) -> Result<Way<'a>, Rejection> {
+    if asked.unified || (*asked.method == Method::POST && OPENAI.contains(&asked.rest)) {
+        return Err(not_offered("sagemaker", asked.rest, "/endpoints/{name}/invocations"));
+    }
+    let endpoint = Endpoint::Named("runtime.sagemaker");
+    Ok(Way { endpoint, path: Cow::Borrowed(asked.rest), query: None, header: None, translation: None })
+}
+
+fn host(endpoint: &Endpoint, region: &str, domain: Option<&str>) -> Result<Authority, Rejection> {
+    let domain = domain.unwrap_or_else(|| aws_domain(region));
+    let host = match endpoint {
+        Endpoint::Named(name) => format!("{name}.{region}.{domain}"),
+        Endpoint::Bucket(bucket) => format!("{bucket}.s3.{region}.{domain}"),
+    };
+    Authority::try_from(host).map_err(|error| Rejection::new(Kind::Internal).with_source(error))
+}
+
+/// One host label, in lower case.
+pub(super) fn label(header: PortkeyHeader, value: &str) -> Result<String, Rejection> {
+    if !is_host_label(value) {
+        return Err(refuse(header, "may hold letters, digits and inner hyphens only"));
+    }
+    Ok(value.to_ascii_lowercase())
+}
+
+/// Whether a host that somebody named is an endpoint of this provider's, in any region, by `https` on its own port.
+/// Buckets and endpoints in somebody's own network are not: anybody can have one.
+pub(super) fn is_own_host(id: &str, host: &CustomHost) -> bool {
+    let names: &[&str] = match id {
+        "bedrock" => &["bedrock", "bedrock-fips", "bedrock-runtime", "bedrock-runtime-fips", "bedrock-agent-runtime"],
+        _ => &["runtime.sagemaker", "runtime-fips.sagemaker"],
+    };
+    let rest = names.iter().find_map(|name| host.host().strip_prefix(name)?.strip_prefix('.'));
+    let own = rest.and_then(|rest| rest.split_once('.')).is_some_and(|(region, domain)| aws_domain(region) == domain);
+    own && *host.scheme() == Scheme::HTTPS && host.port() == 443
+}

@@ -1,0 +1,117 @@
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{budget::Share, job::Job};
+use crate::{
+    body::FullOr,
+    rejection::{Asked, RenderRejection, refuse},
+};
+
+pin_project! {
+    /// The answer of a [`Sign`](super::Sign): the inner service's, or a refusal.
+    pub struct SignFuture<S, R, B>
+    where
+        S: Service<Request<FullOr<B>>>,
+    {
+        #[pin]
+        state: State<S::Future, Waiting<S, R, B>>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<F, W> {
+        // The share is held until the answer's head is there: by then the body has been sent.
+        Forwarded { #[pin] future: F, share: Option<Share> },
+        Refused { response: Option<Response<Bytes>> },
+        Waiting { waiting: Option<Box<W>> },
+    }
+}
+
+/// What is kept while keys or body are waited for. Boxed, so that a request that need not wait doesn't carry the room.
+struct Waiting<S, R, B> {
+    job: Job<B>,
+    service: S,
+    render: R,
+}
+
+impl<S, R, B> SignFuture<S, R, B>
+where
+    S: Service<Request<FullOr<B>>>,
+{
+    pub(super) fn forwarded(future: S::Future, share: Option<Share>) -> Self {
+        Self { state: State::Forwarded { future, share } }
+    }
+
+    pub(super) fn refused(response: Response<Bytes>) -> Self {
+        Self { state: State::Refused { response: Some(response) } }
+    }
+
+    /// `service` has been polled ready.
+    pub(super) fn waiting(job: Job<B>, service: S, render: R) -> Self {
+        Self { state: State::Waiting { waiting: Some(Box::new(Waiting { job, service, render })) } }
+    }
+}
+
+impl<S, R, B, ResBody> Future for SignFuture<S, R, B>
+where
+    S: Service<Request<FullOr<B>>, Response = Response<ResBody>>,
+    R: RenderRejection,
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+{
+    type Output = Result<Response<FullOr<ResBody>>, S::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let mut state = self.as_mut().project().state;
+            let next = match state.as_mut().project() {
+                Projected::Forwarded { future, .. } => {
+                    return future.poll(cx).map_ok(|response| response.map(FullOr::inner));
+                }
+                Projected::Refused { response } => match response.take() {
+                    Some(response) => return Poll::Ready(Ok(response.map(FullOr::full))),
+                    // Polled again after it was ready: a caller's mistake, answered as futures do that never end.
+                    None => return Poll::Pending,
+                },
+                Projected::Waiting { waiting } => {
+                    let Some(job) = waiting.as_mut().map(|waiting| &mut waiting.job) else { return Poll::Pending };
+                    let came = ready!(job.poll_ready(cx));
+                    let Some(waiting) = waiting.take() else { return Poll::Pending };
+                    let Waiting { job, mut service, render } = *waiting;
+                    let signed = match came {
+                        Ok(()) => job.sign(),
+                        Err(rejection) => Err((rejection, Box::new(job.head))),
+                    };
+                    match signed {
+                        Ok((request, share)) => State::Forwarded { future: service.call(request), share: Some(share) },
+                        Err((rejection, head)) => {
+                            let asked = Asked::of(&head.headers);
+                            State::Refused { response: Some(refuse(&render, rejection, &asked, head.extensions)) }
+                        }
+                    }
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl<S, R, B> fmt::Debug for SignFuture<S, R, B>
+where
+    S: Service<Request<FullOr<B>>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignFuture").finish_non_exhaustive()
+    }
+}

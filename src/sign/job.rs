@@ -1,0 +1,133 @@
+//! One request on its way to its signature.
+
+use std::{
+    error::Error,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderName, Request, request::Parts};
+use http_body::Body;
+
+use super::{
+    budget::Share,
+    credentials::KeysFuture,
+    head::sign,
+    key::Scope,
+    layer::Settings,
+    read::{Reader, too_large},
+    time::Stamp,
+};
+use crate::{
+    body::FullOr,
+    context::{AwsKeys, AwsSigning, Target},
+    guard::Decision,
+    rejection::{Kind, Rejection},
+};
+
+/// A refusal, and the head of the request that it answers.
+pub(super) type Refused = (Rejection, Box<Parts>);
+
+/// What is known of a request, and what is waited for.
+pub(super) struct Job<B> {
+    pub(super) head: Parts,
+    body: FullOr<B>,
+    signing: AwsSigning,
+    settings: Arc<Settings>,
+    keys: Keys,
+    /// The body's bytes.
+    bytes: Option<Bytes>,
+    reader: Reader,
+}
+
+enum Keys {
+    Waiting(KeysFuture),
+    There(AwsKeys),
+}
+
+impl<B> Job<B>
+where
+    B: Body<Data = Bytes>,
+{
+    /// Begins with what is there already.
+    pub(super) fn new(
+        request: Request<FullOr<B>>,
+        signing: AwsSigning,
+        settings: &Arc<Settings>,
+    ) -> Result<Self, Refused> {
+        let (head, body) = request.into_parts();
+        let bytes = body.as_full().or_else(|| body.is_end_stream().then(Bytes::new));
+        if bytes.as_ref().is_some_and(|bytes| bytes.len() > settings.limit) {
+            return Err((too_large(settings.limit), Box::new(head)));
+        }
+        let keys = match settings.sources.keys(&signing) {
+            Decision::Now(Ok(keys)) => Keys::There(keys),
+            Decision::Now(Err(rejection)) => return Err((rejection, Box::new(head))),
+            Decision::Later(waiting) => Keys::Waiting(waiting),
+        };
+        let reader = Reader::new(settings.limit, settings.budget.share());
+        Ok(Self { head, body, signing, settings: Arc::clone(settings), keys, bytes, reader })
+    }
+
+    /// Whether nobody has to be waited for.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.keys, Keys::There(_)) && self.bytes.is_some()
+    }
+
+    /// Signs, with the time of now.
+    pub(super) fn sign(mut self) -> Result<(Request<FullOr<B>>, Share), Refused> {
+        match self.put_on() {
+            Ok(bytes) => {
+                tracing::debug!(
+                    target: "tower_portkey::decision",
+                    step = "sign",
+                    region = self.signing.region(),
+                    service = self.signing.service(),
+                    identity = ?self.signing.identity(),
+                    bytes = bytes.len(),
+                );
+                Ok((Request::from_parts(self.head, FullOr::full(bytes)), self.reader.into_share()))
+            }
+            Err(rejection) => Err((rejection, Box::new(self.head))),
+        }
+    }
+
+    fn put_on(&mut self) -> Result<Bytes, Rejection> {
+        let (Keys::There(keys), Some(bytes)) = (&self.keys, self.bytes.take()) else {
+            return Err(Rejection::new(Kind::Internal));
+        };
+        let stamp = Stamp::of(self.settings.now()).ok_or_else(|| Rejection::new(Kind::Internal))?;
+        let always = self.settings.always.is_some();
+        let target = self.head.extensions.remove::<Target>();
+        let own = |name: &HeaderName| {
+            always || target.as_ref().is_some_and(|target| target.headers().iter().any(|own| own.name == *name))
+        };
+        let scope = Scope::from(&self.signing);
+        let sent = sign(&mut self.head, &bytes, keys, scope, &stamp, &self.settings.signing_keys, own);
+        if let Some(mut target) = target {
+            if let Ok(sent) = &sent {
+                target.note_signed(sent.clone());
+            }
+            self.head.extensions.insert(target);
+        }
+        sent.map(|_| bytes)
+    }
+}
+
+impl<B> Job<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+{
+    /// Waits for the keys first: where there are none, the body need not be read.
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+        if let Keys::Waiting(waiting) = &mut self.keys {
+            self.keys = Keys::There(ready!(waiting.as_mut().poll(cx))?);
+        }
+        if self.bytes.is_none() {
+            self.bytes = Some(ready!(self.reader.poll(Pin::new(&mut self.body), cx))?);
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,167 @@
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tower_layer::Layer;
+
+use super::{
+    budget::Budget,
+    credentials::{ProvideCredentials, Sources},
+    key::SigningKeys,
+    role::{FetchSts, Roles},
+    service::Sign,
+};
+use crate::{
+    context::{AwsError, AwsSigning},
+    host::{CustomHost, is_host_label},
+    rejection::PortkeyJson,
+};
+
+/// Signs requests for AWS. See the [module](super).
+///
+/// A clone is one reference count. Clones, and the services made by them, share budget, signing keys and sessions.
+#[derive(Clone, Debug)]
+pub struct SignLayer<R = PortkeyJson> {
+    settings: Arc<Settings>,
+    render: R,
+}
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    /// For every request; `None` for those whose target asks for it.
+    pub(super) always: Option<AwsSigning>,
+    pub(super) sources: Sources,
+    pub(super) signing_keys: SigningKeys,
+    pub(super) limit: usize,
+    pub(super) budget: Budget,
+}
+
+impl SignLayer {
+    /// The longest body that is read in order to sign it, in bytes, unless set.
+    pub const LIMIT: usize = 32 * 1024 * 1024;
+    /// How much of all bodies together is held, in bytes, unless set.
+    pub const BUDGET: usize = 256 * 1024 * 1024;
+
+    /// Signs the requests whose [`Target`](crate::context::Target) asks for it; others pass as they are.
+    #[must_use]
+    pub fn new() -> Self {
+        let signing_keys = SigningKeys::new();
+        let roles = Roles::new(Arc::new(SystemTime::now), signing_keys.clone());
+        let settings = Settings {
+            always: None,
+            sources: Sources { ambient: None, roles },
+            signing_keys,
+            limit: Self::LIMIT,
+            budget: Budget::new(Self::BUDGET),
+        };
+        Self { settings: Arc::new(settings), render: PortkeyJson }
+    }
+
+    /// Signs every request, whatever its target: in front of a client of one's own. The `x-amz-*` headers of a request are
+    /// its sender's here, and are signed; only those of another signature go.
+    #[must_use]
+    pub fn always(signing: AwsSigning) -> Self {
+        Self::new().change(|settings| settings.always = Some(signing))
+    }
+}
+
+impl<R> SignLayer<R> {
+    /// The longest body that is read in order to sign it, in bytes; 32 MiB unless set. Longer ones are refused with 413.
+    #[must_use]
+    pub fn body_limit(self, bytes: usize) -> Self {
+        self.change(|settings| settings.limit = bytes)
+    }
+
+    /// How much of all bodies together is held, in bytes; 256 MiB unless set. Beyond it, requests are refused with 503.
+    #[must_use]
+    pub fn body_budget(self, bytes: usize) -> Self {
+        self.change(|settings| settings.budget = Budget::new(bytes))
+    }
+
+    /// The gateway's own identity at AWS, for entries that use it; none unless set.
+    #[must_use]
+    pub fn ambient(self, provider: impl ProvideCredentials + 'static) -> Self {
+        self.change(|settings| settings.sources.ambient = Some(Arc::new(provider)))
+    }
+
+    /// Who calls STS, for entries that assume a role; nobody unless set.
+    #[must_use]
+    pub fn sts(self, fetch: impl FetchSts + 'static) -> Self {
+        self.change(|settings| settings.sources.roles.fetch = Some(Arc::new(fetch)))
+    }
+
+    /// Where STS answers ([`CustomHost::operator`]), in place of `https://sts.{region}.{domain}`.
+    #[must_use]
+    pub fn sts_endpoint(self, url: CustomHost) -> Self {
+        self.change(|settings| settings.sources.roles.endpoint = Some(url))
+    }
+
+    /// How long a call of STS may take; 5 s unless set.
+    #[must_use]
+    pub fn sts_timeout(self, limit: Duration) -> Self {
+        self.change(|settings| settings.sources.roles.timeout = limit)
+    }
+
+    /// The domain of AWS's endpoints, in place of the one that the region says
+    /// ([`aws_domain`](crate::context::aws_domain)).
+    ///
+    /// # Errors
+    ///
+    /// It is no domain: [`AwsError::Domain`].
+    pub fn endpoint_domain(self, domain: &str) -> Result<Self, AwsError> {
+        if !domain.split('.').all(is_host_label) {
+            return Err(AwsError::Domain);
+        }
+        let domain = domain.to_ascii_lowercase().into_boxed_str();
+        Ok(self.change(|settings| settings.sources.roles.domain = Some(domain)))
+    }
+
+    /// The time of day; the system's unless set. AWS refuses signatures that are more than 5 minutes off.
+    #[must_use]
+    pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.change(|settings| settings.sources.roles.clock = Arc::new(now))
+    }
+
+    /// Replaces the look of refusals.
+    #[must_use]
+    pub fn render<R2>(self, render: R2) -> SignLayer<R2> {
+        SignLayer { settings: self.settings, render }
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(Arc::make_mut(&mut self.settings));
+        self
+    }
+}
+
+impl Default for SignLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S, R: Clone> Layer<S> for SignLayer<R> {
+    type Service = Sign<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Sign::new(inner, Arc::clone(&self.settings), self.render.clone())
+    }
+}
+
+impl Settings {
+    pub(super) fn now(&self) -> SystemTime {
+        (self.sources.roles.clock)()
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("always", &self.always)
+            .field("sources", &self.sources)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{
+    body::TranslateBody,
+    job::{self, Job},
+    prepare,
+};
+use crate::{
+    body::FullOr,
+    rejection::{Kind, Rejection, RenderRejection},
+};
+
+pin_project! {
+    /// The answer of a [`Translate`](super::Translate): the inner service's, translated where it has to be, or a refusal.
+    pub struct TranslateFuture<S, R, ReqBody, ResBody>
+    where
+        S: Service<Request<FullOr<ReqBody>>>,
+    {
+        #[pin]
+        state: State<S::Future, Job<S, R>, ResBody>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<F, J, B> {
+        Passed { #[pin] future: F },
+        Refused { response: Option<Response<Bytes>> },
+        // Boxed, so that a request that is not translated doesn't carry the room.
+        Called { #[pin] future: F, job: Option<Box<J>> },
+        Reading { #[pin] body: B, read: Vec<u8>, head: Option<Box<response::Parts>>, job: Option<Box<J>> },
+        // Until the service is ready for the next call.
+        Waiting { job: Option<Box<J>> },
+    }
+}
+
+impl<S, R, ReqBody, ResBody> TranslateFuture<S, R, ReqBody, ResBody>
+where
+    S: Service<Request<FullOr<ReqBody>>>,
+{
+    pub(super) fn passed(future: S::Future) -> Self {
+        Self { state: State::Passed { future } }
+    }
+
+    pub(super) fn refused(response: Response<Bytes>) -> Self {
+        Self { state: State::Refused { response: Some(response) } }
+    }
+
+    pub(super) fn called(future: S::Future, job: Job<S, R>) -> Self {
+        Self { state: State::Called { future, job: Some(Box::new(job)) } }
+    }
+}
+
+impl<S, R, ReqBody, ResBody> Future for TranslateFuture<S, R, ReqBody, ResBody>
+where
+    S: Service<Request<FullOr<ReqBody>>, Response = Response<ResBody>>,
+    R: RenderRejection,
+    ResBody: Body<Data = Bytes>,
+    ResBody::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = Result<Response<TranslateBody<ResBody>>, S::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let mut state = self.as_mut().project().state;
+            let next = match state.as_mut().project() {
+                Projected::Passed { future } => {
+                    return future.poll(cx).map_ok(|response| response.map(TranslateBody::inner));
+                }
+                Projected::Refused { response } => match response.take() {
+                    Some(response) => return Poll::Ready(Ok(response.map(TranslateBody::full))),
+                    // Polled again after it was ready: a caller's mistake, answered as futures do that never end.
+                    None => return Poll::Pending,
+                },
+                Projected::Called { future, job } => {
+                    let response = ready!(future.poll(cx))?;
+                    let Some(job) = job.take() else { return Poll::Pending };
+                    let (head, body) = response.into_parts();
+                    match job.streams(&head) {
+                        Ok(true) => return Poll::Ready(Ok(job.stream(head, body))),
+                        Ok(false) => {
+                            State::Reading { body, read: Vec::new(), head: Some(Box::new(head)), job: Some(job) }
+                        }
+                        Err(rejection) => return Poll::Ready(Ok(job.room.refuse(rejection, head))),
+                    }
+                }
+                Projected::Reading { body, read, head, job } => {
+                    let limit = job.as_ref().map_or(0, |job| job.room.limit);
+                    let came = ready!(poll_whole(body, read, limit, cx));
+                    let (Some(head), Some(mut job)) = (head.take(), job.take()) else { return Poll::Pending };
+                    match came.and_then(|()| job.take(&head, read)) {
+                        Ok(Some(body)) => return Poll::Ready(Ok(job::whole(*head, body))),
+                        Ok(None) => State::Waiting { job: Some(job) },
+                        Err(rejection) => return Poll::Ready(Ok(job.room.refuse(rejection, *head))),
+                    }
+                }
+                Projected::Waiting { job } => {
+                    let Some(rest) = job.as_mut().and_then(|job| job.rest.as_mut()) else { return Poll::Pending };
+                    ready!(rest.service.poll_ready(cx))?;
+                    let request = prepare::again(&rest.head, rest.bodies.next().unwrap_or_default());
+                    State::Called { future: rest.service.call(request), job: job.take() }
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+/// Reads a body to its end.
+fn poll_whole<B>(
+    mut body: Pin<&mut B>,
+    read: &mut Vec<u8>,
+    limit: usize,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Rejection>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    loop {
+        match ready!(body.as_mut().poll_frame(cx)) {
+            None => return Poll::Ready(Ok(())),
+            Some(Ok(frame)) => {
+                let Ok(data) = frame.into_data() else { continue };
+                if data.len() > limit - read.len().min(limit) {
+                    let message = "The provider's answer is longer than may be translated";
+                    return Poll::Ready(Err(Rejection::new(Kind::BadGateway).with_message(message)));
+                }
+                read.extend_from_slice(&data);
+            }
+            Some(Err(error)) => {
+                let message = "The provider's answer broke off";
+                let rejection = Rejection::new(Kind::BadGateway).with_message(message).with_source(error);
+                return Poll::Ready(Err(rejection));
+            }
+        }
+    }
+}
+
+impl<S, R, ReqBody, ResBody> fmt::Debug for TranslateFuture<S, R, ReqBody, ResBody>
+where
+    S: Service<Request<FullOr<ReqBody>>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TranslateFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! The request as the provider gets it, and what its answer will have to become.
+
+use std::{error::Error, time::SystemTime};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Uri,
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRAILER, TRANSFER_ENCODING},
+    uri::PathAndQuery,
+};
+use http_body::Body;
+
+use super::bedrock::{self, About, Chat, Embed, Embeddings, Shape};
+use crate::{
+    body::FullOr,
+    context::{PortkeyHeaders, RequestConfig, Translation},
+    header::PortkeyHeader,
+    rejection::{Kind, Rejection},
+};
+
+const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
+
+/// What has to be done with the answer.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Chat { about: About, stream: bool, include_usage: bool },
+    Embeddings { model: Box<str>, shape: Shape, so_far: Embeddings },
+}
+
+/// A request that was changed.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) answer: Answer,
+    /// The bodies of further requests with the same head.
+    pub(super) rest: Vec<Vec<u8>>,
+}
+
+/// Puts the request into the provider's language, or leaves it as it is and says why not.
+pub(super) fn prepare<B: Body<Data = Bytes>>(
+    request: &mut Request<FullOr<B>>,
+    translation: Translation,
+) -> Result<Prepared, Rejection> {
+    let body = match request.body().as_full() {
+        Some(body) => body,
+        None if request.body().is_end_stream() => Bytes::new(),
+        None => return Err(Rejection::misassembled("ModelLayer")),
+    };
+    if request
+        .headers()
+        .get(CONTENT_ENCODING)
+        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(Rejection::new(Kind::InvalidRequest).with_message("A body that is compressed can't be translated"));
+    }
+    match translation {
+        Translation::Converse => {
+            let beta = beta(request);
+            let Chat { body, stream, include_usage, model } = bedrock::chat(&body, beta.as_deref())?;
+            let uri = converse(request.uri(), stream)?;
+            let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+            let about = About { id: String::new(), created, model, strict: is_strict(request) };
+            *request.uri_mut() = uri;
+            set(request, body, if stream { EVENT_STREAM } else { JSON });
+            Ok(Prepared { answer: Answer::Chat { about, stream, include_usage }, rest: Vec::new() })
+        }
+        Translation::BedrockEmbeddings => {
+            let Embed { bodies, shape, model } = bedrock::embed(&body)?;
+            let mut bodies = bodies.into_iter();
+            set(request, bodies.next().unwrap_or_default(), JSON);
+            let answer = Answer::Embeddings { model, shape, so_far: Embeddings::default() };
+            Ok(Prepared { answer, rest: bodies.collect() })
+        }
+    }
+}
+
+/// The same request with another body.
+pub(super) fn again<B>(head: &http::request::Parts, body: Vec<u8>) -> Request<FullOr<B>> {
+    let mut request = Request::from_parts(head.clone(), FullOr::full(Bytes::new()));
+    set(&mut request, body, JSON);
+    request
+}
+
+fn set<B>(request: &mut Request<FullOr<B>>, body: Vec<u8>, accept: HeaderValue) {
+    let headers = request.headers_mut();
+    for name in [TRANSFER_ENCODING, CONTENT_ENCODING, TRAILER, ACCEPT_ENCODING] {
+        // The answer has to be read here, so it must not come compressed either.
+        headers.remove(name);
+    }
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(ACCEPT, accept);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    *request.body_mut() = FullOr::full(body);
+}
+
+/// The URI whose last segment is the operation that the body asks for.
+fn converse(uri: &Uri, stream: bool) -> Result<Uri, Rejection> {
+    let path = uri.path();
+    let front = path.strip_suffix("/converse").or_else(|| path.strip_suffix("/converse-stream"));
+    let front = front.ok_or_else(|| Rejection::misassembled("ResolveLayer"))?;
+    let operation = if stream { "/converse-stream" } else { "/converse" };
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let internal = |error: Box<dyn Error + Send + Sync>| Rejection::new(Kind::Internal).with_source(error);
+    let target =
+        PathAndQuery::try_from(format!("{front}{operation}{query}")).map_err(|error| internal(error.into()))?;
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target);
+    Uri::from_parts(parts).map_err(|error| internal(error.into()))
+}
+
+/// Whether the answer has to be OpenAI's to the letter: unless the caller, or else the config, says it needn't.
+fn is_strict<B>(request: &Request<B>) -> bool {
+    let facts = request.extensions();
+    let asked = facts.get::<PortkeyHeaders>().and_then(PortkeyHeaders::strict_open_ai_compliance);
+    let config = || facts.get::<RequestConfig>()?.object()?.strict_open_ai_compliance;
+    asked.or_else(config).unwrap_or(true)
+}
+
+/// The betas of Anthropic's that a header asks for.
+fn beta<B>(request: &Request<B>) -> Option<String> {
+    let portkey = request.extensions().get::<PortkeyHeaders>();
+    let own = portkey.and_then(|headers| headers.text(PortkeyHeader::AnthropicBeta));
+    let own = own.or_else(|| text(request.headers(), &ANTHROPIC_BETA));
+    own.map(str::to_owned)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
