@@ -75,6 +75,7 @@
 mod ambient;
 pub mod auth;
 pub mod body;
+mod budget;
 pub mod config;
 pub mod context;
 mod ext;

@@ -10,7 +10,6 @@ use http::{
 use http_body::Body;
 
 use super::{
-    budget::Share,
     job::Job,
     look::{LookError, Named, Needs, look},
     named::Source,
@@ -22,6 +21,7 @@ use super::{
 };
 use crate::{
     body::FullOr,
+    budget::Share,
     context::{Model, Principal, Stage},
     rejection::{Kind, Rejection},
 };

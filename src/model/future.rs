@@ -14,12 +14,12 @@ use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use super::{
-    budget::Share,
     job::{Job, Room, Step},
     resolve::ResolveProvider,
 };
 use crate::{
     body::FullOr,
+    budget::Share,
     rejection::{Asked, Kind, Rejection, RenderRejection, refuse},
 };
 

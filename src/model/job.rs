@@ -13,7 +13,6 @@ use http::request::Parts;
 use http_body::Body;
 
 use super::{
-    budget::{Budget, Share},
     content::Got,
     named::{self, Caller, can_be_a_slug, unknown},
     places,
@@ -21,6 +20,7 @@ use super::{
     resolve::ResolveProvider,
 };
 use crate::{
+    budget::{Budget, Share},
     context::{ConfigTree, Entry, PortkeyHeaders, Principal, RequestConfig, Status, Workspace},
     guard::Decision,
     rejection::{Kind, Rejection},

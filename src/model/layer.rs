@@ -2,8 +2,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tower_layer::Layer;
 
-use super::{Model, budget::Budget, job::Room, resolve::NoEntries};
-use crate::rejection::PortkeyJson;
+use super::{Model, job::Room, resolve::NoEntries};
+use crate::{budget::Budget, rejection::PortkeyJson};
 
 /// Finds out which provider or entry a request names, and reads its body where that has to be. See the [module](super).
 ///

@@ -51,7 +51,6 @@
 //! # Ok(()) }
 //! ```
 
-mod budget;
 mod content;
 mod entries;
 mod form;

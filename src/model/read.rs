@@ -10,11 +10,11 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 
-use super::{
+use super::scan::{Scan, Seen};
+use crate::{
     budget::Share,
-    scan::{Scan, Seen},
+    rejection::{Kind, Rejection},
 };
-use crate::rejection::{Kind, Rejection};
 
 /// How much of a body has to be read.
 #[derive(Debug)]

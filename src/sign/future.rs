@@ -12,9 +12,10 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{budget::Share, job::Job};
+use super::job::Job;
 use crate::{
     body::FullOr,
+    budget::Share,
     rejection::{Asked, RenderRejection, refuse},
 };
 

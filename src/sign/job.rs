@@ -12,7 +12,6 @@ use http::{HeaderName, Request, request::Parts};
 use http_body::Body;
 
 use super::{
-    budget::Share,
     credentials::KeysFuture,
     head::sign,
     key::Scope,
@@ -22,6 +21,7 @@ use super::{
 };
 use crate::{
     body::FullOr,
+    budget::Share,
     context::{AwsKeys, AwsSigning, Target},
     guard::Decision,
     rejection::{Kind, Rejection},

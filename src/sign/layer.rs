@@ -7,13 +7,13 @@ use std::{
 use tower_layer::Layer;
 
 use super::{
-    budget::Budget,
     credentials::{ProvideCredentials, Sources},
     key::SigningKeys,
     role::{FetchSts, Roles},
     service::Sign,
 };
 use crate::{
+    budget::Budget,
     context::{AwsError, AwsSigning},
     host::{CustomHost, is_host_label},
     rejection::PortkeyJson,

@@ -48,7 +48,6 @@
 //! # Ok(()) }
 //! ```
 
-mod budget;
 mod cached;
 mod canonical;
 mod credentials;

@@ -11,8 +11,10 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::LengthLimitError;
 
-use super::budget::Share;
-use crate::rejection::{Kind, Rejection};
+use crate::{
+    budget::Share,
+    rejection::{Kind, Rejection},
+};
 
 /// Reads one body to its end. Its trailers, which no signature is over, are dropped.
 #[derive(Debug)]
