@@ -89,6 +89,7 @@ mod fetch;
 pub mod forward;
 pub mod guard;
 pub mod header;
+mod held;
 pub mod host;
 pub mod inject;
 mod json;

@@ -14,7 +14,7 @@ use super::{
     look::{LookError, Named, Needs, look},
     named::Source,
     nested,
-    read::{Goal, Read, too_large},
+    read::{Goal, Read},
     rewrite::{cut, split},
     rules::{Rules, may_name_a_model},
     scan::Scan,
@@ -89,7 +89,7 @@ impl<B: Body<Data = Bytes>> Job<B> {
         let measured = self.is_measured() && may_name() && self.body.size_hint().lower() <= limit as u64;
         if held || self.is_listed() || decides || measured {
             if self.body.size_hint().lower() > limit as u64 {
-                return Err(too_large(limit));
+                return Err(Rejection::too_large(limit));
             }
             return Ok(Some(Goal::Whole));
         }

@@ -2,19 +2,15 @@
 
 use std::{
     error::Error,
-    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body;
 
 use super::scan::{Scan, Seen};
-use crate::{
-    budget::Share,
-    rejection::{Kind, Rejection},
-};
+use crate::{budget::Share, held::Held, rejection::Rejection};
 
 /// How much of a body has to be read.
 #[derive(Debug)]
@@ -50,17 +46,9 @@ pub(super) struct Reader {
     share: Share,
 }
 
-/// One chunk is kept as it came; several are put together once and for all, so that a body that comes in crumbs takes no
-/// more room than its bytes.
-#[derive(Debug)]
-enum Held {
-    One(Bytes),
-    Several(BytesMut),
-}
-
 impl Reader {
     pub(super) fn new(goal: Goal, limit: usize, share: Share) -> Self {
-        Self { held: Held::One(Bytes::new()), goal, slug: false, limit, share }
+        Self { held: Held::new(), goal, slug: false, limit, share }
     }
 
     /// Whether the scan has found a model that begins with a slug.
@@ -79,7 +67,7 @@ impl Reader {
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
     {
         while let Some(frame) = ready!(body.as_mut().poll_frame(cx)) {
-            let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
+            let Ok(data) = frame.map_err(Rejection::unreadable)?.into_data() else { continue };
             let fits = self.held.len().checked_add(data.len()).is_some_and(|length| length <= self.limit);
             if let Goal::Model(scan) = &mut self.goal {
                 match scan.feed(&data) {
@@ -93,7 +81,7 @@ impl Reader {
             }
             let must = matches!(self.goal, Goal::Whole);
             if !fits && must {
-                return Poll::Ready(Err(too_large(self.limit)));
+                return Poll::Ready(Err(Rejection::too_large(self.limit)));
             }
             let granted = fits && self.share.take(data.len());
             if !granted && must {
@@ -115,42 +103,6 @@ impl Reader {
     /// What was read, and this.
     fn take(&mut self, last: Bytes) -> Bytes {
         self.held.push(last);
-        match mem::replace(&mut self.held, Held::One(Bytes::new())) {
-            Held::One(chunk) => chunk,
-            Held::Several(chunks) => chunks.freeze(),
-        }
+        self.held.take()
     }
-}
-
-impl Held {
-    fn len(&self) -> usize {
-        match self {
-            Self::One(chunk) => chunk.len(),
-            Self::Several(chunks) => chunks.len(),
-        }
-    }
-
-    fn push(&mut self, data: Bytes) {
-        match self {
-            _ if data.is_empty() => {}
-            Self::One(chunk) if chunk.is_empty() => *chunk = data,
-            Self::One(chunk) => {
-                let mut chunks = BytesMut::with_capacity((chunk.len() + data.len()).next_power_of_two());
-                chunks.extend_from_slice(chunk);
-                chunks.extend_from_slice(&data);
-                *self = Self::Several(chunks);
-            }
-            Self::Several(chunks) => chunks.extend_from_slice(&data),
-        }
-    }
-}
-
-/// The body is longer than may be read.
-pub(super) fn too_large(limit: usize) -> Rejection {
-    let limit = if limit < 1 << 20 { format!("{limit} bytes") } else { format!("{}MB", limit >> 20) };
-    Rejection::new(Kind::PayloadTooLarge).with_message(format!("Payload size exceeds the limit of {limit}"))
-}
-
-fn unreadable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Rejection {
-    Rejection::new(Kind::InvalidRequest).with_message("The body could not be read to its end").with_source(error)
 }

@@ -23,6 +23,7 @@ pub use render::{Asked, PortkeyJson, RenderRejection, refuse};
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
+use http_body_util::LengthLimitError;
 
 /// A refusal. Display is the text the caller reads; the cause is in [`source`](Error::source) and goes to logs only.
 ///
@@ -62,6 +63,21 @@ impl Rejection {
     #[must_use]
     pub fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Kind::Unavailable).with_source(error).with_retry_after(Duration::from_secs(1))
+    }
+
+    /// A body is longer than the `limit` of bytes up to which it is held: 413.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let limit = if limit < 1 << 20 { format!("{limit} bytes") } else { format!("{}MB", limit >> 20) };
+        Self::new(Kind::PayloadTooLarge).with_message(format!("Payload size exceeds the limit of {limit}"))
+    }
+
+    /// A caller's body broke off, 400; or a limit further out ended it, 413.
+    pub(crate) fn unreadable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let error = error.into();
+        if error.is::<LengthLimitError>() {
+            return Self::new(Kind::PayloadTooLarge);
+        }
+        Self::new(Kind::InvalidRequest).with_message("The body could not be read to its end").with_source(error)
     }
 
     /// A layer misses the fact that `layer` should have left: 500.

@@ -11,14 +11,7 @@ use bytes::Bytes;
 use http::{HeaderName, Request, request::Parts};
 use http_body::Body;
 
-use super::{
-    credentials::KeysFuture,
-    head::sign,
-    key::Scope,
-    layer::Settings,
-    read::{Reader, too_large},
-    time::Stamp,
-};
+use super::{credentials::KeysFuture, head::sign, key::Scope, layer::Settings, read::Reader, time::Stamp};
 use crate::{
     body::FullOr,
     budget::Share,
@@ -60,7 +53,7 @@ where
         let (head, body) = request.into_parts();
         let bytes = body.as_full().or_else(|| body.is_end_stream().then(Bytes::new));
         if bytes.as_ref().is_some_and(|bytes| bytes.len() > settings.limit) {
-            return Err((too_large(settings.limit), Box::new(head)));
+            return Err((Rejection::too_large(settings.limit), Box::new(head)));
         }
         let keys = match settings.sources.keys(&signing) {
             Decision::Now(Ok(keys)) => Keys::There(keys),
