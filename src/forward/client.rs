@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -10,12 +11,15 @@ use hyper_util::{
     client::legacy,
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::CertificateDer};
+use rustls::ClientConfig;
 
-use super::{connect::Connect, egress::Reach};
+use super::egress::{ClientError, Egress, EgressBuilder, Proxy, Reach, Resolve};
 use crate::context::HostOrigin;
 
-/// How requests go out: TLS and time limits. A clone is one reference count.
+/// How many times the connections to one of them there may be to all hosts that callers name.
+const CALLER_HOSTS: usize = 8;
+
+/// How requests go out: the connector's settings and time limits. A clone is one reference count.
 ///
 /// Roots of trust are the system's; where it has none, Mozilla's as of the build (webpki-roots). Proxies named in the
 /// environment are ignored: they would move name resolution out of reach of the address check.
@@ -23,37 +27,31 @@ use crate::context::HostOrigin;
 pub struct Client(Arc<Settings>);
 
 struct Settings {
-    limits: Limits,
+    builder: ClientBuilder,
     tls: ClientConfig,
     /// For the gateway's own errands; made when the first is run.
     own: OnceLock<Pools<Full<Bytes>>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    connect: Duration,
-    first_byte: Duration,
-    idle: Duration,
 }
 
 impl Client {
     /// A client with the limits said at the methods of [`ClientBuilder`].
     #[must_use]
     pub fn builder() -> ClientBuilder {
-        let limits = Limits {
-            connect: Duration::from_secs(5),
+        ClientBuilder {
+            egress: Egress::builder(),
             first_byte: Duration::from_secs(120),
             idle: Duration::from_secs(120),
-        };
-        ClientBuilder { limits, roots: Vec::new() }
+            per_host: 10_000,
+            per_caller_host: 256,
+        }
     }
 
     pub(super) fn first_byte_timeout(&self) -> Duration {
-        self.0.limits.first_byte
+        self.0.builder.first_byte
     }
 
     pub(super) fn idle_timeout(&self) -> Duration {
-        self.0.limits.idle
+        self.0.builder.idle
     }
 
     pub(super) fn own_pools(&self) -> &Pools<Full<Bytes>> {
@@ -65,19 +63,24 @@ impl Client {
     where
         B: http_body::Body<Data: Send> + Send,
     {
-        let pool = |reach| {
+        let Settings { builder: ClientBuilder { egress, per_host, per_caller_host, .. }, tls, .. } = &*self.0;
+        let pool = |reach, per_host: usize, all: usize, kept: u64| {
+            let egress = egress.clone().reach(reach).connections_per_host(per_host).connections(all);
             legacy::Client::builder(TokioExecutor::new())
-                .pool_idle_timeout(Duration::from_secs(75))
+                .pool_idle_timeout(Duration::from_secs(kept))
                 .pool_timer(TokioTimer::new())
                 .timer(TokioTimer::new())
                 .http2_max_header_list_size(64 * 1024)
-                .build(Connect::new(self.0.tls.clone(), reach, self.0.limits.connect))
+                .build(egress.with_tls(tls.clone()))
         };
+        let known = |reach| pool(reach, *per_host, usize::MAX, 75);
+        // Callers can name any number of hosts: what they leave behind is bounded, and gone sooner.
+        let named = |reach| pool(reach, *per_caller_host, per_caller_host.saturating_mul(CALLER_HOSTS), 15);
         Pools {
-            catalog: pool(Reach::Public),
-            operator: pool(Reach::Private),
-            caller: pool(Reach::Public),
-            trusted: pool(Reach::Private),
+            catalog: known(Reach::Public),
+            operator: known(Reach::Private),
+            caller: named(Reach::Public),
+            trusted: named(Reach::Private),
         }
     }
 }
@@ -85,36 +88,75 @@ impl Client {
 /// Collects the settings of a [`Client`].
 #[derive(Clone)]
 pub struct ClientBuilder {
-    limits: Limits,
-    roots: Vec<CertificateDer<'static>>,
+    egress: EgressBuilder,
+    first_byte: Duration,
+    idle: Duration,
+    per_host: usize,
+    per_caller_host: usize,
 }
 
 impl ClientBuilder {
-    /// How long name resolution, TCP and TLS may take together; 5 s unless set.
+    /// How long waiting for a place, name resolution, TCP and TLS may take together; 5 s unless set.
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.limits.connect = limit;
+        self.egress = self.egress.connect_timeout(limit);
         self
     }
 
     /// How long the provider may take until the head of its response is there; 120 s unless set.
     #[must_use]
     pub fn first_byte_timeout(mut self, limit: Duration) -> Self {
-        self.limits.first_byte = limit;
+        self.first_byte = limit;
         self
     }
 
     /// How long a response's stream may pause between two chunks; 120 s unless set. There is no limit on the whole.
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
-        self.limits.idle = limit;
+        self.idle = limit;
+        self
+    }
+
+    /// How many connections there may be to one host and port of the catalog's or the operator's; 10,000 unless set, at
+    /// least 1. Whoever wants another one waits within the time for connecting, and is answered 503.
+    #[must_use]
+    pub fn connections_per_host(mut self, count: usize) -> Self {
+        self.per_host = count;
+        self
+    }
+
+    /// Likewise to one host that a caller named; 256 unless set. To all of them together eight times as many.
+    #[must_use]
+    pub fn connections_per_caller_host(mut self, count: usize) -> Self {
+        self.per_caller_host = count;
+        self
+    }
+
+    /// Who looks names up; the system unless set.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.egress = self.egress.resolver(resolver);
+        self
+    }
+
+    /// Connects through a proxy; none unless set.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.egress = self.egress.proxy(proxy);
+        self
+    }
+
+    /// Where this process listens: never dialled ([`EgressBuilder::own_addresses`]).
+    #[must_use]
+    pub fn own_addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.egress = self.egress.own_addresses(addresses);
         self
     }
 
     /// Trusts this root too, a certificate in DER.
     #[must_use]
     pub fn root_certificate(mut self, der: Vec<u8>) -> Self {
-        self.roots.push(CertificateDer::from(der));
+        self.egress = self.egress.root_certificate(der);
         self
     }
 
@@ -124,49 +166,24 @@ impl ClientBuilder {
     ///
     /// A root certificate can't be read.
     pub fn build(self) -> Result<Client, ClientError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
-        for root in self.roots {
-            roots.add(root).map_err(|error| ClientError(error.into()))?;
-        }
-        // Said by name, so that no other provider a program may have installed is used.
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| ClientError(error.into()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Client(Arc::new(Settings { limits: self.limits, tls, own: OnceLock::new() })))
+        let tls = self.egress.tls()?;
+        Ok(Client(Arc::new(Settings { builder: self, tls, own: OnceLock::new() })))
     }
 }
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder")
+            .field("egress", &self.egress)
+            .field("first_byte", &self.first_byte)
+            .field("idle", &self.idle)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
-/// A client can't be built: a root certificate can't be read.
-#[derive(Debug)]
-pub struct ClientError(Box<dyn std::error::Error + Send + Sync>);
-
-impl fmt::Display for ClientError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a root certificate can't be read")
-    }
-}
-
-impl std::error::Error for ClientError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.0)
+        self.builder.fmt(f)
     }
 }
 
@@ -178,7 +195,7 @@ pub(super) struct Pools<B> {
     trusted: Pool<B>,
 }
 
-type Pool<B> = legacy::Client<Connect, B>;
+type Pool<B> = legacy::Client<Egress, B>;
 
 impl<B> Pools<B> {
     pub(super) fn of(&self, origin: HostOrigin) -> &Pool<B> {

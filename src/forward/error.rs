@@ -5,7 +5,7 @@ use std::{error::Error, time::Duration};
 use http_body_util::LengthLimitError;
 use hyper_util::client::legacy;
 
-use super::egress::EgressError;
+use super::egress::{EgressError, EgressErrorKind};
 use crate::{
     context::HostOrigin,
     rejection::{Kind, Rejection},
@@ -24,12 +24,33 @@ pub(super) fn failed(error: legacy::Error, origin: HostOrigin) -> Rejection {
         Rejection::new(Kind::BadGateway)
     } else if !error.is_connect() {
         Rejection::new(Kind::BadGateway).with_message("The provider broke off before it answered")
-    } else if caused_by(&error, |cause| matches!(cause.downcast_ref(), Some(EgressError::Timeout))) {
-        Rejection::new(Kind::GatewayTimeout).with_message("Connecting to the provider took too long")
     } else {
-        Rejection::new(Kind::BadGateway)
+        match egress(&error) {
+            Some(EgressErrorKind::Timeout) => {
+                Rejection::new(Kind::GatewayTimeout).with_message("Connecting to the provider took too long")
+            }
+            Some(EgressErrorKind::Full | EgressErrorKind::Busy) => {
+                Rejection::new(Kind::Unavailable).with_message("Too many connections to the provider are open")
+            }
+            Some(EgressErrorKind::Own) => {
+                Rejection::new(Kind::LoopDetected).with_message("The provider's host is this gateway itself")
+            }
+            _ => Rejection::new(Kind::BadGateway),
+        }
     };
     rejection.with_source(error)
+}
+
+/// Why there was no connection.
+pub(super) fn egress(error: &(dyn Error + 'static)) -> Option<EgressErrorKind> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<EgressError>() {
+            return Some(error.kind());
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// No head of a response within the client's limit.
@@ -58,7 +79,7 @@ fn is_of_the_body(cause: &(dyn Error + 'static)) -> bool {
     cause.downcast_ref().is_some_and(|error: &hyper::Error| error.is_user() && error.source().is_some())
 }
 
-pub(super) fn caused_by(error: &(dyn Error + 'static), is_it: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
+fn caused_by(error: &(dyn Error + 'static), is_it: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if is_it(error) {

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy;
 use tokio::time::timeout;
 
-use super::{client::Client, egress::EgressError, error::caused_by};
+use super::{client::Client, egress::EgressErrorKind, error::egress};
 use crate::context::HostOrigin;
 
 /// How much an errand may take.
@@ -80,11 +80,10 @@ impl FetchError {
     }
 
     fn of(error: legacy::Error) -> Self {
-        let refused = caused_by(&error, |cause| matches!(cause.downcast_ref(), Some(EgressError::Refused)));
-        let kind = match (refused, error.is_connect()) {
-            (true, _) => FetchErrorKind::Refused,
-            (false, true) => FetchErrorKind::Connect,
-            (false, false) => FetchErrorKind::Broken,
+        let kind = match egress(&error) {
+            Some(EgressErrorKind::Refused | EgressErrorKind::Own) => FetchErrorKind::Refused,
+            _ if error.is_connect() => FetchErrorKind::Connect,
+            _ => FetchErrorKind::Broken,
         };
         Self { kind, source: Some(error.into()) }
     }

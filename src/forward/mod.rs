@@ -5,7 +5,7 @@
 //! belong to one connection off in both directions. Whatever the provider echoes of the credential is taken out of the
 //! response's headers.
 //!
-//! Every connection is made by one egress connector: it resolves a name once, checks every address, and dials what it
+//! Every connection is made by one connector, [`egress`]: it resolves a name once, checks every address, and dials what it
 //! checked. Failures are [`Rejection`](crate::rejection::Rejection)s as errors; [`RescueLayer`](crate::RescueLayer)
 //! answers them.
 //!
@@ -36,8 +36,7 @@
 
 mod body;
 mod client;
-mod connect;
-mod egress;
+pub mod egress;
 mod error;
 mod fetch;
 mod future;
@@ -46,7 +45,8 @@ mod response;
 mod service;
 
 pub use body::{ForwardBody, StreamError};
-pub use client::{Client, ClientBuilder, ClientError};
+pub use client::{Client, ClientBuilder};
+pub use egress::ClientError;
 pub use fetch::{FetchError, FetchErrorKind, FetchLimits};
 pub use future::ForwardFuture;
 pub use pause::Pause;

@@ -107,6 +107,8 @@ kinds! {
     BadGateway: 502 BAD_GATEWAY, grpc 14, Plain, "The provider could not be reached";
     /// The provider did not answer in time.
     GatewayTimeout: 504 GATEWAY_TIMEOUT, grpc 4, Plain, "The provider did not answer in time";
+    /// The request comes back to where it was sent from.
+    LoopDetected: 508 LOOP_DETECTED, grpc 9, Plain, "The request has passed through too many gateways";
     /// A store that decides can't answer now.
     Unavailable: 503 SERVICE_UNAVAILABLE, grpc 14, Coded("503"), "Service temporarily unavailable";
     /// A layer misses the fact that another should have left: the server is put together wrong.
@@ -125,6 +127,7 @@ impl Kind {
             Self::NotImplemented
                 | Self::BadGateway
                 | Self::GatewayTimeout
+                | Self::LoopDetected
                 | Self::Unavailable
                 | Self::Misassembled
                 | Self::Internal

@@ -8,6 +8,7 @@
 
 mod cancel;
 mod clean;
+mod egress;
 mod failures;
 mod harness;
 mod messages;
