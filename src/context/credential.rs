@@ -58,6 +58,19 @@ impl Credential {
         secret.len() >= 8 && text.len() >= secret.len() && memchr::memmem::find(text, secret).is_some()
     }
 
+    /// The part behind a scheme, whatever its name, where that is long enough to be the secret itself: the last word of
+    /// at least 8 bytes. What repeats the whole repeats this, too.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub(crate) fn behind_scheme(mut self) -> Self {
+        let line = self.line.as_bytes().trim_ascii_end();
+        match memchr::memrchr(b' ', line) {
+            Some(space) if space >= self.start && line.len() - space > 8 => self.start = space + 1,
+            _ => {}
+        }
+        self
+    }
+
     /// `prefix` and the text as a sensitive header value. Where the caller's header already reads like that, its
     /// bytes are shared.
     #[must_use]
@@ -141,6 +154,13 @@ mod tests {
         let raw = Credential::from_raw(&HeaderValue::from_static("token  abc")).expect("a credential");
         assert!(raw.is_repeated_by(b"x=token  abc;") && !raw.is_repeated_by(b"token abc"));
         assert_eq!(raw.without_scheme("Token").expect("text is left").header_value("Token "), "Token abc");
+        #[cfg(feature = "client")]
+        for (line, expected) in
+            [("Bearer abcdefgh", "abcdefgh"), ("Bearer abc", "Bearer abc"), ("abcdefgh  ", "abcdefgh")]
+        {
+            let whole = Credential::from_raw(&HeaderValue::from_static(line)).expect("a credential");
+            assert_eq!(whole.behind_scheme().expose(), expected);
+        }
         let scheme_only = Credential::from_raw(&HeaderValue::from_static("Token ")).expect("a credential");
         assert!(scheme_only.without_scheme("token").is_none());
     }

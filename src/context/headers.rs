@@ -20,13 +20,14 @@ pub struct PortkeyHeaders {
     trace_id: TraceId,
     metadata: Metadata,
     consumed: Option<Credential>,
+    hops: u8,
 }
 
 impl PortkeyHeaders {
     /// The headers as they were found, at most one value each.
     #[must_use]
     pub fn new(values: Vec<(PortkeyHeader, HeaderValue)>, trace_id: TraceId, metadata: Metadata) -> Self {
-        Self { values, trace_id, metadata, consumed: None }
+        Self { values, trace_id, metadata, consumed: None, hops: 0 }
     }
 
     /// The value of a header, where it is there and not empty. Portkey takes an empty value for an absent one.
@@ -46,6 +47,17 @@ impl PortkeyHeaders {
     #[must_use]
     pub fn consumed(&self) -> Option<&Credential> {
         self.consumed.as_ref()
+    }
+
+    /// How many gateways of this kind the request has been through.
+    #[must_use]
+    pub fn hops(&self) -> u8 {
+        self.hops
+    }
+
+    pub(crate) fn after(mut self, hops: u8) -> Self {
+        self.hops = hops;
+        self
     }
 
     /// Puts labels over those of the request.

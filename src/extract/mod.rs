@@ -3,7 +3,8 @@
 //! [`ExtractLayer`] turns every `x-portkey-*` header into typed context ([`PortkeyHeaders`](crate::context)), makes sure
 //! that the request has a trace id, drops the headers that only the gateway may write, and refuses with 400 what has two
 //! meanings: a header that may stand once and stands twice, a name that differs from a protected one by `_` for `-`, a
-//! path that another server could read as another path.
+//! path that another server could read as another path. A request that has been through three gateways of this kind
+//! already (`cdn-loop`, RFC 8586) goes in a circle, and is refused with 508.
 //!
 //! ```
 //! use http::{Request, Response};
@@ -26,6 +27,7 @@
 //! # Ok(()) }
 //! ```
 
+mod hops;
 mod layer;
 mod parse;
 mod target;

@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
 
+use super::hops;
 use crate::{
     context::{Metadata, PortkeyHeaders, TraceId},
     header::{BAGGAGE, INTERNAL, PREFIX, PortkeyHeader, SECRET, SINGLETON, TRACEPARENT},
@@ -14,7 +15,7 @@ pub(super) fn read(headers: &HeaderMap) -> Result<(PortkeyHeaders, Vec<HeaderNam
     // Room for what an SDK sends.
     let mut values = Vec::with_capacity(8);
     let mut internal = Vec::new();
-    let mut before = None;
+    let (mut before, mut hops) = (None, 0);
     for (name, value) in headers {
         // Lines of one name follow each other.
         let again = before.replace(name) == Some(name);
@@ -38,13 +39,15 @@ pub(super) fn read(headers: &HeaderMap) -> Result<(PortkeyHeaders, Vec<HeaderNam
             if SINGLETON.contains(name) {
                 return Err(refused(name, "is given more than once"));
             }
+        } else if hops::is_counted_in(text) {
+            hops = hops::count(headers)?;
         } else if memchr(b'_', text.as_bytes()).is_some() {
             not_a_lookalike(name)?;
         }
     }
     let trace_id = trace_id(headers, &values)?;
     let metadata = metadata(headers, &values);
-    Ok((PortkeyHeaders::new(values, trace_id, metadata), internal))
+    Ok((PortkeyHeaders::new(values, trace_id, metadata).after(hops), internal))
 }
 
 /// The value, shared; marked sensitive where it could hold a credential. JSON may be UTF-8, everything else is printable

@@ -13,8 +13,9 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
 use super::{
+    echo::Sent,
     pause::Pause,
-    response::{self, Sent},
+    response::{self, Cookies},
 };
 use crate::{context::Credential, header};
 
@@ -99,7 +100,7 @@ impl Body for ForwardBody {
         if let Poll::Ready(frame) = this.body.poll_frame(cx) {
             this.pause.end();
             let sent = &*this.sent;
-            let clean = |frame| change_trailers(frame, |trailers| response::clean(trailers, sent));
+            let clean = |frame| change_trailers(frame, |trailers| response::clean(trailers, sent, Cookies::Dropped));
             return Poll::Ready(frame.map(|frame| frame.map(clean).map_err(|error| StreamError(Some(error)))));
         }
         this.pause.poll_exceeded(cx).map(|()| Some(Err(StreamError(None))))

@@ -16,8 +16,9 @@ use tokio::time::{Sleep, sleep};
 use super::{
     body::ForwardBody,
     client::Client,
+    echo::Sent,
     error,
-    response::{self, Sent},
+    response::{self, Cookies},
 };
 use crate::{
     context::{HostOrigin, PortkeyHeaders, RequestConfig, Target},
@@ -43,6 +44,7 @@ pin_project! {
             // The request's own limit, where that is the shorter one.
             own_limit: Option<Duration>,
             idle: Duration,
+            cookies: Cookies,
             facts: Extensions,
         },
         Refused { rejection: Option<Rejection> },
@@ -50,11 +52,18 @@ pin_project! {
 }
 
 impl ForwardFuture {
-    pub(super) fn sent(response: ResponseFuture, facts: Extensions, limit: Option<Duration>, client: &Client) -> Self {
+    pub(super) fn sent(
+        response: ResponseFuture,
+        facts: Extensions,
+        limit: Option<Duration>,
+        client: &Client,
+        cookies: Cookies,
+    ) -> Self {
         let first_byte = client.first_byte_timeout();
         let own_limit = limit.filter(|limit| *limit <= first_byte);
         let deadline = sleep(own_limit.unwrap_or(first_byte));
-        Self { state: State::Sent { response, deadline, own_limit, idle: client.idle_timeout(), facts } }
+        let idle = client.idle_timeout();
+        Self { state: State::Sent { response, deadline, own_limit, idle, cookies, facts } }
     }
 
     pub(super) fn refused(rejection: Rejection) -> Self {
@@ -67,9 +76,9 @@ impl Future for ForwardFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            Projected::Sent { response, deadline, own_limit, idle, facts } => {
+            Projected::Sent { response, deadline, own_limit, idle, cookies, facts } => {
                 if let Poll::Ready(answer) = response.poll(cx) {
-                    return Poll::Ready(answered(answer, mem::take(facts), *idle));
+                    return Poll::Ready(answered(answer, mem::take(facts), *idle, *cookies));
                 }
                 if deadline.poll(cx).is_pending() {
                     return Poll::Pending;
@@ -90,6 +99,7 @@ fn answered(
     answer: Result<Response<Incoming>, legacy::Error>,
     mut facts: Extensions,
     idle: Duration,
+    cookies: Cookies,
 ) -> Result<Response<ForwardBody>, Rejection> {
     let mut response = match answer {
         Ok(response) => response,
@@ -108,7 +118,7 @@ fn answered(
     let mut sent = Sent::default();
     if let Some(target) = facts.get::<Target>() {
         sent = Sent::of(target);
-        response::clean(response.headers_mut(), &sent);
+        response::clean(response.headers_mut(), &sent, cookies);
         for (name, value) in response::marks(target, facts.get::<PortkeyHeaders>(), facts.get::<RequestConfig>()) {
             response.headers_mut().insert(name, value);
         }

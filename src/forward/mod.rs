@@ -36,6 +36,7 @@
 
 mod body;
 mod client;
+mod echo;
 pub mod egress;
 mod error;
 mod fetch;

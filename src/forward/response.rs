@@ -5,39 +5,21 @@ use http::{
     header::{ALT_SVC, SET_COOKIE, STRICT_TRANSPORT_SECURITY},
 };
 
+use super::echo::{Echo, Sent};
 use crate::{
-    context::{Credential, PortkeyHeaders, RequestConfig, Target},
+    context::{PortkeyHeaders, RequestConfig, Target},
     header::{self, CACHE_STATUS, LAST_USED_OPTION_INDEX, PROVIDER, RETRY_ATTEMPT_COUNT, TRACE_ID},
 };
 
-/// What went out with a request and must not come back: the credential, and the secret headers of an entry.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sent {
-    credential: Option<Credential>,
-    headers: Vec<Credential>,
-}
-
-impl Sent {
-    pub(super) fn of(target: &Target) -> Self {
-        let secret = target.headers().iter().filter(|header| header.value.is_sensitive());
-        let headers = secret.filter_map(|header| Credential::from_raw(&header.value));
-        let headers = headers.chain(target.signed().iter().cloned()).collect();
-        Self { credential: target.credential().cloned(), headers }
-    }
-
-    fn is_repeated_by(&self, text: &[u8]) -> bool {
-        self.credential.iter().chain(&self.headers).any(|secret| secret.is_repeated_by(text))
-    }
-}
-
 /// Takes out of a provider's headers or trailers what is not for the caller: what belongs to the provider's connection,
-/// every name that holds a credential, every value that repeats one that was sent, the cookies of the account, and
-/// what would speak for the gateway's own origin.
-pub(super) fn clean(fields: &mut HeaderMap, sent: &Sent) {
+/// every name that holds a credential, every value that repeats one that was sent, the cookies of the account unless
+/// they are allowed, and what would speak for the gateway's own origin.
+pub(super) fn clean(fields: &mut HeaderMap, sent: &Sent, cookies: Cookies) {
     header::strip_hop_by_hop(fields);
+    let mut echo = Echo::of(sent);
     let gone: Vec<HeaderName> = fields
         .iter()
-        .filter(|(name, value)| is_not_for_callers(name) || repeats(value, sent))
+        .filter(|(name, value)| is_not_for_callers(name, cookies) || echo.is_in(value.as_bytes()))
         .map(|(name, _)| name.clone())
         .collect();
     for name in gone {
@@ -45,18 +27,24 @@ pub(super) fn clean(fields: &mut HeaderMap, sent: &Sent) {
     }
 }
 
-fn is_not_for_callers(name: &HeaderName) -> bool {
-    [SET_COOKIE, ALT_SVC, STRICT_TRANSPORT_SECURITY].contains(name)
-        || header::is_secret(name)
-        || name.as_str().starts_with(header::PREFIX)
+/// What becomes of `set-cookie`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Cookies {
+    #[default]
+    Dropped,
+    Allowed,
 }
 
-/// As it is, or percent-encoded, as in a `location` that repeats a query.
-fn repeats(value: &HeaderValue, sent: &Sent) -> bool {
-    let value = value.as_bytes();
-    sent.is_repeated_by(value)
-        || memchr::memchr(b'%', value)
-            .is_some_and(|_| sent.is_repeated_by(&percent_encoding::percent_decode(value).collect::<Vec<u8>>()))
+fn is_not_for_callers(name: &HeaderName, cookies: Cookies) -> bool {
+    match *name {
+        SET_COOKIE => cookies == Cookies::Dropped,
+        ALT_SVC | STRICT_TRANSPORT_SECURITY => true,
+        _ => {
+            header::is_secret(name)
+                || name.as_str().starts_with(header::PREFIX)
+                || matches!(name.as_str(), "x-amz-security-token" | "x-aws-ec2-metadata-token" | "cdn-loop")
+        }
+    }
 }
 
 /// The headers that every answer of the gateway carries (wire contract 8.8). A provider's own of these names, which
@@ -80,7 +68,7 @@ pub(super) fn marks(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::{CredentialSource, HostOrigin, Placement, ProviderHeader, ProviderId};
+    use crate::context::{Credential, CredentialSource, HostOrigin, Placement, ProviderHeader, ProviderId};
     use http::uri::{Authority, Scheme};
 
     fn target() -> Target {
@@ -116,10 +104,18 @@ mod tests {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        clean(&mut headers, &Sent::of(&target()));
-        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["content-length", "retry-after", "x-request-id"]);
+        let left = |headers: &HeaderMap, cookies| {
+            let mut headers = headers.clone();
+            clean(&mut headers, &Sent::of(&target()), cookies);
+            let mut left: Vec<_> = headers.keys().map(ToString::to_string).collect();
+            left.sort_unstable();
+            left
+        };
+        assert_eq!(left(&headers, Cookies::Dropped), ["content-length", "retry-after", "x-request-id"]);
+        assert_eq!(left(&headers, Cookies::Allowed), ["content-length", "retry-after", "set-cookie", "x-request-id"]);
+        // A cookie that repeats the credential is none that may pass.
+        headers.insert("set-cookie", HeaderValue::from_static("session=sk-canary-1"));
+        assert!(!left(&headers, Cookies::Allowed).contains(&"set-cookie".to_owned()));
     }
 
     #[test]

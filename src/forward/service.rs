@@ -17,11 +17,12 @@ use super::{
     body::{ForwardBody, OutgoingBody},
     client::{Client, Pools},
     future::ForwardFuture,
+    response::Cookies,
 };
 use crate::{
-    context::{PortkeyHeaders, Target},
-    header,
-    rejection::Rejection,
+    context::{HostOrigin, PortkeyHeaders, Target},
+    header::{self, CDN_LOOP},
+    rejection::{Kind, Rejection},
 };
 
 /// Sends requests to their [`Target`]. See the [module](super).
@@ -30,6 +31,7 @@ use crate::{
 pub struct Forward<B> {
     client: Client,
     pools: Arc<Pools<OutgoingBody<B>>>,
+    cookies: Cookies,
 }
 
 impl<B> Forward<B>
@@ -39,7 +41,15 @@ where
     /// A leaf that sends by this client.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { pools: Arc::new(client.pools()), client }
+        Self { pools: Arc::new(client.pools()), client, cookies: Cookies::Dropped }
+    }
+
+    /// Lets a provider's `set-cookie` through to callers; dropped unless allowed, because a cookie that comes for a stored
+    /// credential is a session of its owner's. One that repeats the credential never passes.
+    #[must_use]
+    pub fn allow_set_cookie(mut self, allow: bool) -> Self {
+        self.cookies = if allow { Cookies::Allowed } else { Cookies::Dropped };
+        self
     }
 }
 
@@ -77,15 +87,24 @@ where
         if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) && request.body().is_end_stream() {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let consumed = facts.get::<PortkeyHeaders>().and_then(PortkeyHeaders::consumed).cloned();
+        let portkey = facts.get::<PortkeyHeaders>();
+        if origin != HostOrigin::Catalog {
+            // The catalog's hosts are no gateways; every other one may be this gateway under another name.
+            let hops = portkey.map_or(0, PortkeyHeaders::hops);
+            let Some(mark) = header::HOPS.get(usize::from(hops)) else {
+                return ForwardFuture::refused(Rejection::new(Kind::LoopDetected));
+            };
+            request.headers_mut().insert(CDN_LOOP, mark.clone());
+        }
+        let consumed = portkey.and_then(PortkeyHeaders::consumed).cloned();
         let request = request.map(|body| OutgoingBody { body, consumed });
-        ForwardFuture::sent(self.pools.of(origin).request(request), facts, limit, &self.client)
+        ForwardFuture::sent(self.pools.of(origin).request(request), facts, limit, &self.client, self.cookies)
     }
 }
 
 impl<B> Clone for Forward<B> {
     fn clone(&self) -> Self {
-        Self { client: self.client.clone(), pools: Arc::clone(&self.pools) }
+        Self { client: self.client.clone(), pools: Arc::clone(&self.pools), cookies: self.cookies }
     }
 }
 

@@ -52,6 +52,17 @@ pub const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connecti
 /// HTTP/2 upgrade settings (RFC 7540, section 3.2.1), never forwarded.
 pub const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
+/// Which gateways a request has been through (RFC 8586).
+pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+/// The name of every gateway of this kind in [`CDN_LOOP`].
+pub const HOP_ID: &str = "portkey-gateway";
+/// What [`CDN_LOOP`] reads behind the first, second and last gateway of this kind that a request may pass.
+pub static HOPS: [HeaderValue; 3] = [
+    HeaderValue::from_static("portkey-gateway"),
+    HeaderValue::from_static("portkey-gateway, portkey-gateway"),
+    HeaderValue::from_static("portkey-gateway, portkey-gateway, portkey-gateway"),
+];
+
 /// Headers that hold a caller's credential. Never shown; never forwarded unless a layer put them there itself.
 pub static SECRET: [HeaderName; 7] =
     [API_KEY, AUTHORIZATION, X_API_KEY, AZURE_API_KEY, GOOGLE_API_KEY, PROXY_AUTHORIZATION, COOKIE];
@@ -159,7 +170,8 @@ pub fn never_forwarded(name: &HeaderName) -> bool {
         || [PREFIX, "x-amz-", "x-aws-ec2-metadata-token"].iter().any(|front| text.starts_with(front))
         || matches!(
             text,
-            "metadata"
+            "cdn-loop"
+                | "metadata"
                 | "metadata-flavor"
                 | "x-google-metadata-request"
                 | "x-http-method-override"

@@ -1,0 +1,169 @@
+//! Whether a provider's text repeats what went out with the request (pure).
+
+use std::borrow::Cow;
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use memchr::{memchr, memmem};
+
+use crate::context::{Credential, Target};
+
+/// The shortest text that is looked for within others. A shorter one, such as the `none` of a local model, is found
+/// where it stands alone.
+const SECRET: usize = 8;
+/// How often a text may have been percent-encoded: a URL within a URL within a URL.
+const ENCODED: usize = 3;
+
+/// What went out with a request and must not come back: the credential, the secret headers of an entry, and what a
+/// signature put on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sent {
+    credential: Option<Credential>,
+    headers: Vec<Credential>,
+}
+
+impl Sent {
+    pub(super) fn of(target: &Target) -> Self {
+        let secret = target.headers().iter().filter(|header| header.value.is_sensitive());
+        let headers = secret.filter_map(|header| Credential::from_raw(&header.value));
+        let headers = headers.chain(target.signed().iter().cloned()).map(Credential::behind_scheme).collect();
+        Self { credential: target.credential().cloned().map(Credential::behind_scheme), headers }
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.credential.iter().chain(&self.headers).map(Credential::expose)
+    }
+
+    fn long(&self) -> impl Iterator<Item = &str> {
+        self.secrets().filter(|secret| secret.len() >= SECRET)
+    }
+}
+
+/// Looks for the secrets of one request in one head, or in its trailers.
+pub(super) struct Echo<'s> {
+    sent: &'s Sent,
+    /// The least room that one of them takes in base64.
+    shortest: Option<usize>,
+    /// Made when a text comes that could hold them.
+    in_base64: Option<Vec<String>>,
+}
+
+impl<'s> Echo<'s> {
+    pub(super) fn of(sent: &'s Sent) -> Self {
+        Self { sent, shortest: sent.long().map(|secret| core_length(secret.len())).min(), in_base64: None }
+    }
+
+    /// As it is; percent-encoded, as in a `location` that repeats a query; or within base64, at whatever place.
+    pub(super) fn is_in(&mut self, text: &[u8]) -> bool {
+        let mut text = Cow::Borrowed(text);
+        for _ in 0..=ENCODED {
+            if self.is_plainly_in(&text) || self.is_in_base64(&text) {
+                return true;
+            }
+            if memchr(b'%', &text).is_none() {
+                return false;
+            }
+            text = Cow::Owned(percent_encoding::percent_decode(&text).collect());
+        }
+        false
+    }
+
+    fn is_plainly_in(&self, text: &[u8]) -> bool {
+        self.sent.secrets().any(|secret| {
+            let secret = secret.as_bytes();
+            if secret.len() >= SECRET {
+                return text.len() >= secret.len() && memmem::find(text, secret).is_some();
+            }
+            let last = text.trim_ascii().rsplit(|byte| *byte == b' ').next();
+            !secret.is_empty() && last == Some(secret)
+        })
+    }
+
+    fn is_in_base64(&mut self, text: &[u8]) -> bool {
+        let Some(shortest) = self.shortest else { return false };
+        // Most values end here: a credential takes more room than they have in one piece.
+        if text.len() < shortest || !text.split(|byte| !is_base64(*byte)).any(|run| run.len() >= shortest) {
+            return false;
+        }
+        let sent = self.sent;
+        let needles =
+            self.in_base64.get_or_insert_with(|| sent.long().flat_map(|secret| cores(secret.as_bytes())).collect());
+        needles.iter().any(|needle| memmem::find(text, needle.as_bytes()).is_some())
+    }
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+}
+
+/// How many letters of base64 a secret of this length decides by itself, at least.
+const fn core_length(length: usize) -> usize {
+    (length - 2) / 3 * 4
+}
+
+/// What base64 makes of a secret, whatever stands before and behind it: three letters for each place that it can begin
+/// at within three bytes, in both alphabets.
+fn cores(secret: &[u8]) -> impl Iterator<Item = String> + '_ {
+    (0..3).flat_map(move |skipped| {
+        let whole = (secret.len() - skipped) / 3 * 3;
+        let part = &secret[skipped..skipped + whole];
+        let (plain, url) = (STANDARD_NO_PAD.encode(part), URL_SAFE_NO_PAD.encode(part));
+        let other = (url != plain).then_some(url);
+        [Some(plain), other].into_iter().flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    fn sent(secret: &str) -> Sent {
+        let line = HeaderValue::from_str(secret).expect("a value");
+        Sent { credential: Credential::from_raw(&line), headers: Vec::new() }
+    }
+
+    fn is_in(secret: &str, text: &str) -> bool {
+        Echo::of(&sent(secret)).is_in(text.as_bytes())
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_dress() {
+        const SECRET: &str = "sk-canary/0123+456?";
+        for text in [
+            SECRET,
+            "you sent 'Bearer sk-canary/0123+456?'",
+            "https://h.example/?key=sk-canary%2F0123%2B456%3F",
+            "https://h.example/?next=https%3A%2F%2Fa%3Fkey%3Dsk-canary%252F0123%252B456%253F",
+            "c2stY2FuYXJ5LzAxMjMrNDU2Pw==",
+            "QmVhcmVyIHNrLWNhbmFyeS8wMTIzKzQ1Nj8=",
+            "token=QmVhcmVyIHNrLWNhbmFyeS8wMTIzKzQ1Nj8, more",
+            "dXNlcjpzay1jYW5hcnkvMDEyMys0NTY_",
+        ] {
+            assert!(is_in(SECRET, text), "{text}");
+        }
+        for text in ["", "sk-canary", "sk-canary/0123 456?", "c2stb3RoZXIvMDEyMys0NTY=", "%", "%zz%25%25%25%25%25"] {
+            assert!(!is_in(SECRET, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_short_one_is_found_where_it_stands_alone() {
+        for (text, found) in [("none", true), ("Bearer none", true), ("nonesuch", false), ("none of them", false)] {
+            assert_eq!(is_in("none", text), found, "{text}");
+        }
+        assert!(!Echo::of(&Sent::default()).is_in(b"anything"));
+    }
+
+    proptest! {
+        #[test]
+        fn base64_hides_nothing(secret in "[!-~]{8,60}", before in "[ -~]{0,9}", behind in "[ -~]{0,9}", url: bool) {
+            let text = [before.as_str(), &secret, &behind].concat();
+            let text = if url { URL_SAFE_NO_PAD.encode(text) } else { STANDARD_NO_PAD.encode(text) };
+            prop_assert!(is_in(&secret, &text));
+        }
+    }
+}
