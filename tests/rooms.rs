@@ -387,3 +387,56 @@ fn only_forward_knows_a_network() {
     }
     assert!(forward.contains("tokio") && forward.contains("hyper"), "{forward:?}");
 }
+
+/// One connector: every other way to a socket or to the resolver would be a way around its checks.
+#[test]
+fn one_place_dials_and_one_resolves() {
+    // A connector's type is needed to speak TLS over it, a listener's end to serve.
+    let ways = [
+        ("TcpStream::connect", "forward/egress/dial.rs"),
+        ("lookup_host", "forward/egress/resolve.rs"),
+        ("UdpSocket::bind", "forward/egress/policy.rs"),
+        ("legacy::Client::builder", "forward/client.rs"),
+    ];
+    let elsewhere =
+        ["HttpConnector", "build_http", "GaiResolver", "to_socket_addrs", "ToSocketAddrs", "TcpSocket", "UnixStream"];
+    let (mut found, mut wrong) = (BTreeSet::new(), Vec::new());
+    for (path, source) in sources() {
+        // The binary's own tools speak to this machine: `limits` to the admin address, the demo to its gateway.
+        if ["bin/portkey-gateway/limits/mod.rs", "bin/portkey-gateway/demo/call.rs"]
+            .iter()
+            .any(|own| path.ends_with(own))
+        {
+            continue;
+        }
+        // `aws_ambient` has AWS's own client ask the metadata services, which are closed to every other request.
+        let ambient = path == Path::new("ambient.rs");
+        let used: String = tokens(source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default())
+            .into_iter()
+            .map(|token| match token {
+                Token::Word(word) => format!(" {word}"),
+                Token::Path => "::".to_owned(),
+                Token::Sign(sign) => sign.to_string(),
+            })
+            .collect::<String>()
+            .replace(":: ", "::");
+        for (way, place) in ways {
+            let times = used.matches(&format!(" {way}(")).count();
+            if path == Path::new(place) {
+                assert_eq!(times, 1, "{place}: {way}");
+                found.insert(way);
+            } else if times > 0 && !path.ends_with("forward/egress/tests.rs") {
+                wrong.push(format!("{}: {way}", path.display()));
+            }
+        }
+        let words = words(&used);
+        wrong.extend(
+            elsewhere.iter().filter(|way| words.contains(**way)).map(|way| format!("{}: {way}", path.display())),
+        );
+        if !ambient && (words.contains("aws_config") || words.contains("reqwest")) {
+            wrong.push(format!("{}: another client", path.display()));
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+    assert_eq!(found.len(), ways.len(), "{found:?}");
+}

@@ -58,14 +58,16 @@ impl Credential {
         secret.len() >= 8 && text.len() >= secret.len() && memchr::memmem::find(text, secret).is_some()
     }
 
-    /// The part behind a scheme, whatever its name, where that is long enough to be the secret itself: the last word of
-    /// at least 8 bytes. What repeats the whole repeats this, too.
+    /// The second of two words, where it is long enough to be the secret itself and the first one a scheme, whatever its
+    /// name. What repeats the whole repeats this, too.
     #[cfg(feature = "client")]
     #[must_use]
     pub(crate) fn behind_scheme(mut self) -> Self {
-        let line = self.line.as_bytes().trim_ascii_end();
-        match memchr::memrchr(b' ', line) {
-            Some(space) if space >= self.start && line.len() - space > 8 => self.start = space + 1,
+        let text = self.expose();
+        match text.split_once(' ') {
+            Some((scheme, secret)) if secret.len() >= 8 && !scheme.is_empty() && !secret.contains(' ') => {
+                self.start += text.len() - secret.len();
+            }
             _ => {}
         }
         self
@@ -155,9 +157,12 @@ mod tests {
         assert!(raw.is_repeated_by(b"x=token  abc;") && !raw.is_repeated_by(b"token abc"));
         assert_eq!(raw.without_scheme("Token").expect("text is left").header_value("Token "), "Token abc");
         #[cfg(feature = "client")]
-        for (line, expected) in
-            [("Bearer abcdefgh", "abcdefgh"), ("Bearer abc", "Bearer abc"), ("abcdefgh  ", "abcdefgh")]
-        {
+        for (line, expected) in [
+            ("Bearer abcdefgh", "abcdefgh"),
+            ("Bearer abc", "Bearer abc"),
+            ("abcdefgh  ", "abcdefgh"),
+            ("of three words", "of three words"),
+        ] {
             let whole = Credential::from_raw(&HeaderValue::from_static(line)).expect("a credential");
             assert_eq!(whole.behind_scheme().expose(), expected);
         }

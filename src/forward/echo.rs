@@ -6,6 +6,10 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
+use http::{
+    HeaderName,
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT},
+};
 use memchr::{memchr, memmem};
 
 use crate::context::{Credential, Target};
@@ -26,7 +30,9 @@ pub(super) struct Sent {
 
 impl Sent {
     pub(super) fn of(target: &Target) -> Self {
-        let secret = target.headers().iter().filter(|header| header.value.is_sensitive());
+        // What an entry says in headers of these names is no secret, and the provider's own answer may well say the same.
+        let plain = |name: &HeaderName| [ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT].contains(name);
+        let secret = target.headers().iter().filter(|header| header.value.is_sensitive() && !plain(&header.name));
         let headers = secret.filter_map(|header| Credential::from_raw(&header.value));
         let headers = headers.chain(target.signed().iter().cloned()).map(Credential::behind_scheme).collect();
         Self { credential: target.credential().cloned().map(Credential::behind_scheme), headers }
@@ -34,6 +40,12 @@ impl Sent {
 
     fn secrets(&self) -> impl Iterator<Item = &str> {
         self.credential.iter().chain(&self.headers).map(Credential::expose)
+    }
+
+    /// Whether a credential too short to be looked for within a text is the whole of it, or of what stands behind a scheme.
+    fn stands_alone_in(&self, text: &[u8]) -> bool {
+        let short = self.credential.as_ref().map(Credential::expose).filter(|secret| secret.len() < SECRET);
+        short.is_some_and(|secret| text.trim_ascii().rsplit(|byte| *byte == b' ').next() == Some(secret.as_bytes()))
     }
 
     fn long(&self) -> impl Iterator<Item = &str> {
@@ -71,14 +83,9 @@ impl<'s> Echo<'s> {
     }
 
     fn is_plainly_in(&self, text: &[u8]) -> bool {
-        self.sent.secrets().any(|secret| {
-            let secret = secret.as_bytes();
-            if secret.len() >= SECRET {
-                return text.len() >= secret.len() && memmem::find(text, secret).is_some();
-            }
-            let last = text.trim_ascii().rsplit(|byte| *byte == b' ').next();
-            !secret.is_empty() && last == Some(secret)
-        })
+        let mut long = self.sent.long().map(str::as_bytes);
+        long.any(|secret| text.len() >= secret.len() && memmem::find(text, secret).is_some())
+            || self.sent.stands_alone_in(text)
     }
 
     fn is_in_base64(&mut self, text: &[u8]) -> bool {

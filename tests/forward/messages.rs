@@ -84,7 +84,7 @@ async fn headers_of_the_callers_connection_end_here() {
     let mut names: Vec<_> = received.headers.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     // The credential is the target's: a caller can't nominate it away. The framing is this connection's own.
-    assert_eq!(names, ["authorization", "host", "transfer-encoding", "x-stays"]);
+    assert_eq!(names, ["authorization", "cdn-loop", "host", "transfer-encoding", "x-stays"]);
     assert_eq!(received.header("transfer-encoding"), Some("chunked"));
     assert_eq!((received.text().as_str(), received.whole), ("{}", true));
 }

@@ -21,11 +21,17 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 use tokio_rustls::{TlsAcceptor, rustls};
-use tower_portkey::context::HostOrigin;
+use tower_portkey::{
+    context::HostOrigin,
+    forward::{
+        ClientBuilder,
+        egress::{BoxFuture, Proxy as HttpProxy, Resolve},
+    },
+};
 
 use crate::{
     harness::{Answer, CREDENTIAL, Feed, Proxy, assert_failure, feed, get, post, read, target},
-    net::{locked, soon},
+    net::{Connection, Upstream, locked, soon},
 };
 
 const UNREACHABLE: &str = "The provider could not be reached";
@@ -266,4 +272,39 @@ async fn a_reset_stream_ends_as_an_error() {
     let answer = soon(waiting).await.expect("an answer");
     let error = soon(answer.into_body().collect()).await.expect_err("a broken stream ended as if it were whole");
     assert!(!error.is_timeout());
+}
+
+#[tokio::test]
+async fn tls_through_a_proxy_is_spoken_with_the_name_and_the_proxy_is_told_the_address() {
+    struct Public;
+    impl Resolve for Public {
+        fn resolve(&self, host: &str, port: u16) -> BoxFuture<std::io::Result<Vec<SocketAddr>>> {
+            assert_eq!(host, "localhost");
+            Box::pin(async move { Ok(vec![SocketAddr::from(([93, 184, 215, 14], port))]) })
+        }
+    }
+
+    let provider = Provider::start(&["h2", "http/1.1"]).await;
+    let behind = provider.address;
+    let proxy = Upstream::start(move |mut connection: Connection| async move {
+        connection.head().await;
+        connection.send("HTTP/1.1 200 Connected\r\n\r\n").await;
+        connection.wire.bridge(behind).await;
+    })
+    .await;
+    let through = HttpProxy::http(&proxy.url("")).expect("a proxy");
+    let trusted = |client: ClientBuilder| client.root_certificate(provider.certificate.clone()).resolver(Public);
+    let gateway = Proxy::with(|client| trusted(client).proxy(through.clone()));
+    let request = get(provider.url("/v1/models"));
+    let target = target(request.uri(), HostOrigin::Catalog);
+    let (answer, ()) = tokio::join!(gateway.send_to(target, request), async {
+        let exchange = provider.request().await;
+        assert_eq!(exchange.head.version, Version::HTTP_2);
+        assert_eq!(exchange.head.uri.host(), Some("localhost"));
+        drop(exchange.answer(Response::builder()));
+    });
+    assert_eq!(answer.status(), 200);
+    // The certificate is for `localhost` alone, and was looked for under that name.
+    assert_eq!(proxy.only_request().start, format!("CONNECT 93.184.215.14:{} HTTP/1.1", behind.port()));
+    assert_eq!(provider.connections.load(Ordering::SeqCst), 1);
 }

@@ -12,7 +12,7 @@ use crate::support::{Answer, BEARER_SK, KEY, SK, hosted, send};
 
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/vectors/attacks/");
 
-fn vectors(file: &str) -> Option<Value> {
+pub(crate) fn vectors(file: &str) -> Option<Value> {
     let text = std::fs::read_to_string(format!("{VECTORS}{file}")).ok()?;
     Some(serde_json::from_str(&text).expect(file))
 }

@@ -22,3 +22,4 @@ mod scope;
 mod stack;
 mod standing;
 mod strategy;
+mod urls;

@@ -91,6 +91,13 @@ impl Wire {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
+    /// Hands everything on to another address from here on, and back.
+    pub(crate) async fn bridge(mut self, to: SocketAddr) {
+        let mut other = TcpStream::connect(to).await.expect("a connection");
+        let _ = other.write_all(&self.buffer).await;
+        let _ = tokio::io::copy_bidirectional(&mut self.stream, &mut other).await;
+    }
+
     /// Sends one request and reads its answer.
     pub(crate) async fn ask(&mut self, request: impl AsRef<[u8]>) -> Message {
         let request = request.as_ref();

@@ -60,7 +60,10 @@ fn describe(settings: &Settings) -> Vec<String> {
         "trusted     {}",
         if trusted.is_empty() { "no private host".to_owned() } else { trusted.join(" ") }
     ));
-    let upstream = settings.upstream;
+    let upstream = &settings.upstream;
+    if let Some((_, url)) = &upstream.proxy {
+        lines.push(format!("proxy       {url}"));
+    }
     lines.push(format!(
         "time limits connect {:?}, first byte {:?}, idle {:?}, shutdown {:?}",
         upstream.connect, upstream.first_byte, upstream.idle, settings.grace

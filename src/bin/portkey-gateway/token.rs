@@ -30,7 +30,7 @@ pub(crate) async fn run(asked: &Explain) -> Result<ExitCode, Box<dyn Error>> {
         token.clear();
         std::io::stdin().read_to_string(&mut token)?;
     }
-    let gateway = Gateway::new(&Settings::read(&asked.config)?, LocalCounters::new())?;
+    let gateway = Gateway::new(&Settings::read(&asked.config)?, LocalCounters::new(), [])?;
     let validator = gateway.tokens();
     if validator.organisations().is_empty() {
         return Err("the settings let nobody in by a token: there is no [[jwt]] in required mode".into());

@@ -87,10 +87,10 @@ pub(crate) async fn run(once: bool) -> Result<(), Box<dyn Error>> {
 async fn start(keys: Option<Vec<GatewayKey>>, provider: SocketAddr) -> Result<SocketAddr, Box<dyn Error>> {
     let text = settings(provider, keys.is_some());
     let settings = Settings { keys, ..Settings::parse(Path::new("demo"), &text)? };
-    let server =
-        Server::bind(settings.listen, Arc::new(Current::new(Gateway::new(&settings, LocalCounters::new())?))).await?;
+    let server = Server::bind(settings.listen).await?;
     let address = server.address();
-    tokio::spawn(server.serve(std::future::pending::<Duration>()));
+    let current = Arc::new(Current::new(Gateway::new(&settings, LocalCounters::new(), [address])?));
+    tokio::spawn(server.serve(current, std::future::pending::<Duration>()));
     Ok(address)
 }
 

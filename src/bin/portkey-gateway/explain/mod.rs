@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Collected, Full};
 use tower_layer::Layer;
-use tower_portkey::{forward::Client, limit::LocalCounters};
+use tower_portkey::limit::LocalCounters;
 use tower_service::Service;
 
 use crate::{
@@ -66,7 +66,7 @@ pub(crate) fn run(explain: &Explain) -> ExitCode {
 
 /// The layers, as `serve` builds them, with nothing counted yet. Key sets that have a URL are fetched, for tokens can't be judged without.
 fn layers(settings: &Settings) -> Result<Layers, Box<dyn Error>> {
-    let client = Client::builder().build()?;
+    let client = gateway::client(settings, &[])?;
     let tokens = Tokens::new(&settings.jwt, &client, None)?;
     Ok(Layers::new(settings, tokens.validator, LocalCounters::new(), aws::sign()?)?)
 }

@@ -3,12 +3,13 @@
 mod attempt;
 mod aws;
 mod browser;
+mod client;
 mod edge;
 mod paced;
 mod stack;
 mod tokens;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
@@ -24,7 +25,7 @@ use tower_portkey::{
     },
     body::FullOr,
     context::AwsError,
-    forward::{Client, ClientError},
+    forward::ClientError,
     limit::LocalCounters,
     rejection::{Asked, Kind, PortkeyJson, Rejection, refuse},
 };
@@ -33,6 +34,7 @@ use tower_service::Service;
 use crate::settings::Settings;
 pub(crate) use attempt::Attempts;
 use attempt::Counting;
+pub(crate) use client::client;
 pub(crate) use edge::refusal as edge_refusal;
 use paced::Paced;
 pub(crate) use stack::Layers;
@@ -58,6 +60,8 @@ pub(crate) struct Gateway {
     mode: Mode,
     tokens: Tokens,
     counters: LocalCounters,
+    /// Where it listens.
+    own: Arc<[SocketAddr]>,
     /// How long a provider may be silent.
     silence: Duration,
     /// Whether only this machine is meant to come in, with nothing but its address to show for it.
@@ -93,33 +97,37 @@ pub(crate) enum BuildError {
 }
 
 impl Gateway {
-    /// The gateway of these settings, which counts here what callers and entries use.
-    pub(crate) fn new(settings: &Settings, counters: LocalCounters) -> Result<Self, BuildError> {
-        Self::build(settings, counters, None)
+    /// The gateway of these settings, which counts here what callers and entries use, and listens at the addresses `own`.
+    pub(crate) fn new(
+        settings: &Settings,
+        counters: LocalCounters,
+        own: impl Into<Arc<[SocketAddr]>>,
+    ) -> Result<Self, BuildError> {
+        Self::build(settings, counters, own.into(), None)
     }
 
     /// The same in place of this one, whose fetched key sets and counters it keeps.
     fn after(&self, settings: &Settings) -> Result<Self, BuildError> {
-        Self::build(settings, self.counters.clone(), Some(&self.tokens))
+        Self::build(settings, self.counters.clone(), Arc::clone(&self.own), Some(&self.tokens))
     }
 
-    fn build(settings: &Settings, counters: LocalCounters, before: Option<&Tokens>) -> Result<Self, BuildError> {
-        let client = Client::builder()
-            .connect_timeout(settings.upstream.connect)
-            .first_byte_timeout(settings.upstream.first_byte)
-            .idle_timeout(settings.upstream.idle)
-            .build()
-            .map_err(BuildError::Client)?;
+    fn build(
+        settings: &Settings,
+        counters: LocalCounters,
+        own: Arc<[SocketAddr]>,
+        before: Option<&Tokens>,
+    ) -> Result<Self, BuildError> {
+        let client = client::client(settings, &own).map_err(BuildError::Client)?;
         let tokens = Tokens::new(&settings.jwt, &client, before).map_err(BuildError::Tokens)?;
         let sign = aws::sign(&settings.aws, client.clone()).map_err(BuildError::Aws)?;
-        let leaf = Counting(Forward::new(client));
+        let leaf = Counting(Forward::new(client).allow_set_cookie(settings.upstream.allow_set_cookie));
         let layers = Layers::new(settings, tokens.validator.clone(), counters.clone(), sign)?;
         let mode = match layers {
             Layers::Open(layer) => Mode::Open(layer.layer(leaf)),
             Layers::Required(layer) => Mode::Required(layer.layer(leaf)),
         };
         let silence = settings.upstream.first_byte.max(settings.upstream.idle);
-        Ok(Self { mode, tokens, counters, silence, local: is_local(settings) })
+        Ok(Self { mode, tokens, counters, own, silence, local: is_local(settings) })
     }
 
     /// Who is let in by a token.

@@ -32,12 +32,14 @@ pub(crate) async fn run(config: Option<PathBuf>, listen: Option<SocketAddr>) -> 
         let count = limits::restore(path, &counters)?;
         tracing::info!(count, "counters of limits put back");
     }
-    let current = Arc::new(Current::new(Gateway::new(&settings, counters.clone())?));
-    let server = Server::bind(address, Arc::clone(&current)).await?;
+    let server = Server::bind(address).await?;
     let admin = match settings.admin_listen {
         Some(address) => Some(Admin::bind(address, counters.clone()).await?),
         None => None,
     };
+    let bound = server.address();
+    let own: Vec<_> = [bound].into_iter().chain(admin.as_ref().map(Admin::address)).collect();
+    let current = Arc::new(Current::new(Gateway::new(&settings, counters.clone(), own)?));
     // A place that can't be written to is known now, not when the counters are lost.
     let keeper = match &settings.limits.snapshot {
         Some((path, interval)) => {
@@ -46,13 +48,12 @@ pub(crate) async fn run(config: Option<PathBuf>, listen: Option<SocketAddr>) -> 
         }
         None => None,
     };
-    log::say(&format!("listening on http://{}", server.address()));
+    log::say(&format!("listening on http://{bound}"));
     if let Some(admin) = admin {
         log::say(&format!("limits and metrics on http://{}", admin.address()));
         tokio::spawn(admin.serve());
     }
-    let bound = server.address();
-    server.serve(until_stopped(signals, config, settings, bound, current)).await;
+    server.serve(Arc::clone(&current), until_stopped(signals, config, settings, bound, current)).await;
     if let Some(keeper) = keeper {
         keeper.finish().await;
     }

@@ -33,24 +33,23 @@ const STREAMS: u32 = 100;
 pub(crate) struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    current: Arc<Current>,
 }
 
 impl Server {
     /// Listens on an address; port 0 picks a free one.
-    pub(crate) async fn bind(address: SocketAddr, current: Arc<Current>) -> io::Result<Self> {
+    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| io::Error::new(error.kind(), format!("{address} can't be listened on: {error}")))?;
-        Ok(Self { address: listener.local_addr()?, listener, current })
+        Ok(Self { address: listener.local_addr()?, listener })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` says how long requests in flight may still take.
-    pub(crate) async fn serve(self, stop: impl Future<Output = Duration>) {
+    /// Serves by the gateway that is current, until `stop` says how long requests in flight may still take.
+    pub(crate) async fn serve(self, current: Arc<Current>, stop: impl Future<Output = Duration>) {
         let builder = Arc::new(builder());
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(places()));
@@ -60,7 +59,7 @@ impl Server {
                 grace = &mut stop => break grace,
                 accepted = accept(&self.listener, &places) => accepted,
             };
-            let (builder, current, watcher) = (Arc::clone(&builder), Arc::clone(&self.current), graceful.watcher());
+            let (builder, current, watcher) = (Arc::clone(&builder), Arc::clone(&current), graceful.watcher());
             tokio::spawn(async move {
                 let clock = Arc::new(Clock::new(current.silence()));
                 let io = TokioIo::new(Clocked::new(stream, Arc::clone(&clock)));

@@ -1,6 +1,6 @@
 //! The file's tables, as they stand there.
 
-use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU64};
+use std::net::SocketAddr;
 
 use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
@@ -14,6 +14,7 @@ use super::{
     keys::KeyTable,
     limits::{self, LimitsTable},
     provider_table::ProviderTable,
+    upstream::UpstreamTable,
     workspaces::WorkspaceTable,
 };
 
@@ -63,15 +64,6 @@ pub(crate) struct File {
 pub(crate) enum Mode {
     Open,
     Required,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct UpstreamTable {
-    pub(crate) connect_timeout_ms: NonZeroU64,
-    pub(crate) first_byte_timeout_ms: NonZeroU64,
-    pub(crate) idle_timeout_ms: NonZeroU64,
-    pub(crate) base_url: BTreeMap<String, Spanned<String>>,
 }
 
 /// The status of a key or an entry.
@@ -135,17 +127,5 @@ impl File {
             Some(Problem::new(Some(limits::cost(usage.as_ref())?), name, why))
         });
         found.collect()
-    }
-}
-
-impl Default for UpstreamTable {
-    fn default() -> Self {
-        let seconds = |seconds: u64| NonZeroU64::new(seconds * 1000).unwrap_or(NonZeroU64::MIN);
-        Self {
-            connect_timeout_ms: seconds(5),
-            first_byte_timeout_ms: seconds(120),
-            idle_timeout_ms: seconds(120),
-            base_url: BTreeMap::new(),
-        }
     }
 }

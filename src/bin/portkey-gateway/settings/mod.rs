@@ -12,6 +12,7 @@ mod provider_table;
 mod providers;
 mod review;
 mod secret;
+mod upstream;
 mod workspaces;
 
 pub(crate) use aws::Aws;
@@ -20,6 +21,7 @@ pub(crate) use error::SettingsError;
 pub(crate) use jwt::{JwtSettings, KeySource};
 pub(crate) use limits::Limits;
 pub(crate) use providers::Provider;
+pub(crate) use upstream::Upstream;
 pub(crate) use workspaces::Workspaces;
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
@@ -69,21 +71,10 @@ pub(crate) struct Settings {
     pub(crate) aws: Aws,
     /// How long requests in flight may take to finish when the gateway stops.
     pub(crate) grace: Duration,
-    /// Time limits towards providers.
+    /// How providers are reached.
     pub(crate) upstream: Upstream,
     /// What is allowed, and most likely not meant; each with file and line.
     pub(crate) warnings: Vec<String>,
-}
-
-/// Time limits towards providers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Upstream {
-    /// Until a connection stands.
-    pub(crate) connect: Duration,
-    /// Until the head of a response is there.
-    pub(crate) first_byte: Duration,
-    /// Between two chunks of a response.
-    pub(crate) idle: Duration,
 }
 
 impl Settings {
@@ -120,7 +111,8 @@ impl Settings {
         let trusted_host_texts = file.trusted_hosts.get_ref().clone();
         let trusted_hosts = TrustedHosts::parse(&trusted_host_texts)
             .map_err(|error| Problem::new(Some(file.trusted_hosts.span()), "trusted_hosts", error.to_string()))?;
-        let base_urls = base_urls(file)?;
+        let upstream = file.upstream.read()?;
+        let base_urls = file.upstream.base_urls()?;
         let aws = aws::read(file)?;
         let providers = providers::providers(&file.providers)?;
         let configs = configs::configs(&file.configs, &trusted_hosts)?;
@@ -155,11 +147,6 @@ impl Settings {
             }
             .warnings(),
         );
-        let upstream = Upstream {
-            connect: Duration::from_millis(file.upstream.connect_timeout_ms.get()),
-            first_byte: Duration::from_millis(file.upstream.first_byte_timeout_ms.get()),
-            idle: Duration::from_millis(file.upstream.idle_timeout_ms.get()),
-        };
         let settings = Self {
             listen,
             allow_open_on_network: file.allow_open_on_network,
@@ -204,23 +191,6 @@ fn admin_listen(file: &File) -> Result<Option<SocketAddr>, Problem> {
         return Err(Problem::new(Some(admin.span()), "admin_listen", why));
     }
     Ok(Some(*admin.get_ref()))
-}
-
-fn base_urls(file: &File) -> Result<BTreeMap<String, (ProviderId, CustomHost)>, Problem> {
-    let mut urls = BTreeMap::new();
-    // STS is no provider: `aws` reads its address.
-    for (name, url) in file.upstream.base_url.iter().filter(|(name, _)| *name != "sts") {
-        let problem = |why: String| Problem::new(Some(url.span()), format!("upstream.base_url.{name}"), why);
-        let Some(id) = ProviderId::parse(name) else {
-            return Err(problem("there is no provider of this id".to_owned()));
-        };
-        if !tower_portkey::ResolveLayer::serves(id) {
-            return Err(problem("this provider is not available in this build".to_owned()));
-        }
-        let host = CustomHost::operator(url.get_ref()).map_err(|error| problem(error.to_string()))?;
-        urls.insert(name.clone(), (id, host));
-    }
-    Ok(urls)
 }
 
 #[cfg(test)]
