@@ -63,6 +63,10 @@ impl Credential {
     #[cfg(feature = "client")]
     #[must_use]
     pub(crate) fn behind_scheme(mut self) -> Self {
+        // Few have a space in them: the others end here.
+        if memchr::memchr(b' ', &self.line.as_bytes()[self.start..]).is_none() {
+            return self;
+        }
         let text = self.expose();
         match text.split_once(' ') {
             Some((scheme, secret)) if secret.len() >= 8 && !scheme.is_empty() && !secret.contains(' ') => {

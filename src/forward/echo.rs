@@ -37,34 +37,25 @@ impl Sent {
         let headers = headers.chain(target.signed().iter().cloned()).map(Credential::behind_scheme).collect();
         Self { credential: target.credential().cloned().map(Credential::behind_scheme), headers }
     }
-
-    fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.credential.iter().chain(&self.headers).map(Credential::expose)
-    }
-
-    /// Whether a credential too short to be looked for within a text is the whole of it, or of what stands behind a scheme.
-    fn stands_alone_in(&self, text: &[u8]) -> bool {
-        let short = self.credential.as_ref().map(Credential::expose).filter(|secret| secret.len() < SECRET);
-        short.is_some_and(|secret| text.trim_ascii().rsplit(|byte| *byte == b' ').next() == Some(secret.as_bytes()))
-    }
-
-    fn long(&self) -> impl Iterator<Item = &str> {
-        self.secrets().filter(|secret| secret.len() >= SECRET)
-    }
 }
 
 /// Looks for the secrets of one request in one head, or in its trailers.
 pub(super) struct Echo<'s> {
-    sent: &'s Sent,
+    /// Read once, because every line is asked for it.
+    credential: &'s [u8],
+    headers: &'s [Credential],
     /// The least room that one of them takes in base64.
-    shortest: Option<usize>,
+    shortest: usize,
     /// Made when a text comes that could hold them.
     in_base64: Option<Vec<String>>,
 }
 
 impl<'s> Echo<'s> {
     pub(super) fn of(sent: &'s Sent) -> Self {
-        Self { sent, shortest: sent.long().map(|secret| core_length(secret.len())).min(), in_base64: None }
+        let credential = sent.credential.as_ref().map_or(&b""[..], |credential| credential.expose().as_bytes());
+        let headers = &*sent.headers;
+        let shortest = long(credential, headers).map(|secret| core_length(secret.len())).min().unwrap_or(usize::MAX);
+        Self { credential, headers, shortest, in_base64: None }
     }
 
     /// As it is; percent-encoded, as in a `location` that repeats a query; or within base64, at whatever place.
@@ -83,22 +74,32 @@ impl<'s> Echo<'s> {
     }
 
     fn is_plainly_in(&self, text: &[u8]) -> bool {
-        let mut long = self.sent.long().map(str::as_bytes);
-        long.any(|secret| text.len() >= secret.len() && memmem::find(text, secret).is_some())
-            || self.sent.stands_alone_in(text)
+        let credential = if self.credential.len() >= SECRET {
+            text.len() >= self.credential.len() && memmem::find(text, self.credential).is_some()
+        } else {
+            // Behind a scheme, or without one.
+            !self.credential.is_empty()
+                && text.trim_ascii().rsplit(|byte| *byte == b' ').next() == Some(self.credential)
+        };
+        credential || self.headers.iter().any(|secret| secret.is_repeated_by(text))
     }
 
     fn is_in_base64(&mut self, text: &[u8]) -> bool {
-        let Some(shortest) = self.shortest else { return false };
         // Most values end here: a credential takes more room than they have in one piece.
+        let shortest = self.shortest;
         if text.len() < shortest || !text.split(|byte| !is_base64(*byte)).any(|run| run.len() >= shortest) {
             return false;
         }
-        let sent = self.sent;
-        let needles =
-            self.in_base64.get_or_insert_with(|| sent.long().flat_map(|secret| cores(secret.as_bytes())).collect());
+        let (credential, headers) = (self.credential, self.headers);
+        let needles = self.in_base64.get_or_insert_with(|| long(credential, headers).flat_map(cores).collect());
         needles.iter().any(|needle| memmem::find(text, needle.as_bytes()).is_some())
     }
+}
+
+/// Those that are looked for within others.
+fn long<'s>(credential: &'s [u8], headers: &'s [Credential]) -> impl Iterator<Item = &'s [u8]> {
+    let headers = headers.iter().map(|secret| secret.expose().as_bytes());
+    [credential].into_iter().chain(headers).filter(|secret| secret.len() >= SECRET)
 }
 
 fn is_base64(byte: u8) -> bool {
@@ -112,7 +113,7 @@ const fn core_length(length: usize) -> usize {
 
 /// What base64 makes of a secret, whatever stands before and behind it: three letters for each place that it can begin
 /// at within three bytes, in both alphabets.
-fn cores(secret: &[u8]) -> impl Iterator<Item = String> + '_ {
+fn cores(secret: &[u8]) -> impl Iterator<Item = String> {
     (0..3).flat_map(move |skipped| {
         let whole = (secret.len() - skipped) / 3 * 3;
         let part = &secret[skipped..skipped + whole];

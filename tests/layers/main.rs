@@ -10,6 +10,7 @@ mod auth;
 mod binding;
 mod config;
 mod extract;
+mod forwarding;
 mod headers;
 mod inject;
 mod json;
