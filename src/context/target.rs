@@ -128,6 +128,7 @@ pub struct TargetBuilder {
     unified: bool,
     timeout: Option<Duration>,
     translation: Option<Translation>,
+    other_base: bool,
 }
 
 impl Target {
@@ -149,6 +150,7 @@ impl Target {
             unified: false,
             timeout: None,
             translation: None,
+            other_base: false,
         }
     }
 
@@ -174,6 +176,12 @@ impl Target {
     #[must_use]
     pub fn origin(&self) -> HostOrigin {
         self.0.origin
+    }
+
+    /// Whether the host could be this gateway under another name: every one that doesn't stand in the catalog.
+    #[must_use]
+    pub fn may_loop(&self) -> bool {
+        self.0.other_base || self.0.origin != HostOrigin::Catalog
     }
 
     /// Where the credential goes.
@@ -309,6 +317,13 @@ impl TargetBuilder {
     #[must_use]
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Sets whether another base than the catalog's is used, whoever named it.
+    #[must_use]
+    pub fn other_base(mut self, other: bool) -> Self {
+        self.other_base = other;
         self
     }
 

@@ -20,7 +20,7 @@ use super::{
     response::Cookies,
 };
 use crate::{
-    context::{HostOrigin, PortkeyHeaders, Target},
+    context::{PortkeyHeaders, Target},
     header::{self, CDN_LOOP},
     rejection::{Kind, Rejection},
 };
@@ -88,8 +88,7 @@ where
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let portkey = facts.get::<PortkeyHeaders>();
-        if origin != HostOrigin::Catalog {
-            // The catalog's hosts are no gateways; every other one may be this gateway under another name.
+        if target.may_loop() {
             let hops = portkey.map_or(0, PortkeyHeaders::hops);
             let Some(mark) = header::HOPS.get(usize::from(hops)) else {
                 return ForwardFuture::refused(Rejection::new(Kind::LoopDetected));

@@ -64,7 +64,7 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
             }
         };
         let (uri, target) = target(config, portkey, &route, (row, &bound), (planned.plan, origin), goes)?;
-        return Ok((uri, target.translation(planned.translation).build()?));
+        return Ok((uri, target.translation(planned.translation).other_base(base.is_some()).build()?));
     }
     let plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
     if let Bound::Entry(entry) = &bound {
@@ -73,7 +73,7 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     let credential = bound.credential(head, row, &plan.placement)?;
     let goes = Goes::With(credential, plan.placement.clone());
     let (uri, target) = target(config, portkey, &route, (row, &bound), (plan, origin), goes)?;
-    Ok((uri, target.build()?))
+    Ok((uri, target.other_base(base.is_some()).build()?))
 }
 
 /// What a request goes out with.

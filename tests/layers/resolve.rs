@@ -3,14 +3,15 @@
 use http::Method;
 use serde_json::json;
 use tower_portkey::{
-    ConfigLayer, ExtractLayer, InjectLayer, ModelLayer, ResolveLayer, StrategyLayer,
-    context::{CredentialSource, HostOrigin, Principal, ProviderId},
+    ConfigLayer, ExtractLayer, InjectLayer, ModelLayer, PortkeyLayer, ResolveLayer, StrategyLayer,
+    config::{ConfigSet, SavedConfig},
+    context::{CredentialSource, HostOrigin, Principal, ProviderId, Visibility},
     host::{CustomHost, TrustedHosts},
     model::NoEntries,
     rejection::Kind,
 };
 
-use crate::support::{Answer, CHAT, Lines, SK, by, caller, chat, request, send};
+use crate::support::{Answer, BEARER_SK, CHAT, KEY, Lines, SK, auth, by, caller, chat, open, request, send};
 
 type Layers = (ExtractLayer, ConfigLayer, ModelLayer, StrategyLayer, ResolveLayer, InjectLayer);
 
@@ -325,4 +326,29 @@ fn fields_of_a_host_are_labels() {
         assert_eq!((answer.status(), answer.message()), (400, Some(message)), "{lines:?}");
         assert!(answer.seen.is_none(), "{lines:?}");
     }
+}
+
+#[test]
+fn every_host_but_the_catalogs_may_be_this_gateway_again() {
+    let bearer = ("authorization", BEARER_SK);
+    for (lines, may_loop) in [
+        (&[("x-portkey-provider", "openai"), bearer][..], false),
+        (&[("x-portkey-provider", "cortex"), ("x-portkey-snowflake-account", "a"), bearer], false),
+        (&[("x-portkey-provider", "openai"), bearer, ("x-portkey-custom-host", "https://llm.example/v1")], true),
+        (
+            &[("x-portkey-provider", "huggingface"), bearer, ("x-portkey-huggingface-base-url", "https://a.example")],
+            true,
+        ),
+    ] {
+        let answer = send(&open(), chat(lines));
+        assert_eq!(answer.leaf().target().may_loop(), may_loop, "{lines:?}");
+    }
+    // One that was saved beside its credential is dialled like the catalog's, and is none of them.
+    let config = r#"{"provider":"openai","api_key":"sk-saved-0123456789","custom_host":"https://llm.example/v1"}"#;
+    let saved = SavedConfig::parse("pc-own", config, &TrustedHosts::default()).expect("a config");
+    let configs = ConfigSet::new().with(saved, Visibility::everybody());
+    let gateway = PortkeyLayer::builder().auth(auth(caller())).configs(configs).build();
+    let answer = send(&gateway, chat(&[("x-portkey-api-key", KEY), ("x-portkey-config", "pc-own")]));
+    let target = answer.leaf().target();
+    assert_eq!((target.origin(), target.may_loop()), (HostOrigin::Catalog, true));
 }

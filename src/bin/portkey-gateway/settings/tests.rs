@@ -62,6 +62,21 @@ fn what_is_wrong_is_named_by_line_and_key() {
         ("mode = \"open\"\n[upstream.base_url]\noracle = \"http://a\"", "upstream.base_url.oracle: this provider"),
         ("mode = \"open\"\n[upstream.base_url]\nopenai = \"ftp://a\"", "gw.toml:3: upstream.base_url.openai:"),
         ("mode = \"open\"\n[upstream]\nconnect_timeout_ms = 0", "gw.toml:3:"),
+        ("mode = \"open\"\n[upstream]\nconnections_per_host = 0", "gw.toml:3:"),
+        ("mode = \"open\"\n[upstream]\nproxy = \"https://p:1\"", "gw.toml:3: upstream.proxy: not of the form http://"),
+        ("mode = \"open\"\n[upstream]\nno_proxy = [\"a\"]", "gw.toml:3: upstream.no_proxy: there is no upstream.proxy"),
+        (
+            "mode = \"open\"\n[upstream]\nproxy_credentials = \"a:b\"",
+            "gw.toml:3: upstream.proxy_credentials: there is no upstream.proxy",
+        ),
+        (
+            "mode = \"open\"\n[upstream]\nproxy = \"http://p:1\"\nproxy_credentials = \"nocolon\"",
+            "gw.toml:4: upstream.proxy_credentials: not of the form user:password",
+        ),
+        (
+            "mode = \"open\"\n[upstream]\nproxy = \"http://p:1\"\nno_proxy = [\"10.0.0.0/8\"]",
+            "gw.toml:4: upstream.no_proxy: trusted host",
+        ),
         ("mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = \"short\"", "gw.toml:4: keys[0].key: a gateway key has 20"),
         ("mode = \"required\"\n[[keys]]\nid = \"a\"", "keys[0].key: give either"),
         ("mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = { env = \"NO_SUCH_VARIABLE_1\" }", "NO_SUCH_VARIABLE_1"),
@@ -97,6 +112,10 @@ fn no_value_is_ever_quoted() {
         "mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = { file = \"/canary-1\" }",
         "mode = \"open\"\ntrusted_hosts = [\"http://u:canary-1@a.b/\"]",
         "mode = \"open\"\n[upstream.base_url]\nopenai = \"http://user:canary-1@h/\"",
+        "mode = \"open\"\n[upstream]\nproxy = \"http://user:canary-1@p:3128\"",
+        "mode = \"open\"\n[upstream]\nproxy = \"http://p:3128\"\nproxy_credentials = \"canary-1\"",
+        "mode = \"open\"\n[upstream]\nproxy = \"http://p:3128\"\nproxy_credentials = { env = \"canary-1\" }",
+        "mode = \"open\"\n[upstream]\nproxy = \"http://p:3128\"\nno_proxy = [\"http://u:canary-1@a.b/\"]",
     ] {
         let found = problem(text);
         assert!(!found.is_empty() && !found.contains("canary-1"), "{text}\n=> {found}");
