@@ -13,7 +13,7 @@ use tower_portkey::{
 
 use crate::{
     attacks::vectors,
-    support::{Answer, BEARER_SK, CHAT, KEY, SK, auth, caller, hosted, open, send},
+    support::{Answer, BEARER_SK, CHAT, KEY, Lines, SK, auth, caller, hosted, open, send},
 };
 
 /// A URL, and whether a caller may go there.
@@ -185,7 +185,7 @@ fn a_stored_credential_goes_to_none_of_them() {
 }
 
 /// Who fills which part of which provider's host, and what else that provider asks for.
-const HOSTS: &[(&str, &str, &str, &[(&str, &str)])] = &[
+const HOSTS: &[(&str, &str, &str, Lines<'_>)] = &[
     (
         "aws_region",
         "bedrock",
