@@ -21,6 +21,7 @@ mod limits;
 #[allow(dead_code)] // Each test binary uses its own part.
 mod net;
 mod process;
+mod realtime;
 mod stored;
 mod tokens;
 #[path = "../sign/verify.rs"]

@@ -65,8 +65,8 @@ fn describe(settings: &Settings) -> Vec<String> {
         lines.push(format!("proxy       {url}"));
     }
     lines.push(format!(
-        "time limits connect {:?}, first byte {:?}, idle {:?}, shutdown {:?}",
-        upstream.connect, upstream.first_byte, upstream.idle, settings.grace
+        "time limits connect {:?}, first byte {:?}, idle {:?}, WebSocket idle {:?}, shutdown {:?}",
+        upstream.connect, upstream.first_byte, upstream.idle, upstream.session_idle, settings.grace
     ));
     lines.extend(counting(settings));
     let of_tokens = settings.jwt.iter().flat_map(JwtSettings::warnings);
