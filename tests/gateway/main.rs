@@ -17,6 +17,7 @@ mod hosts;
 mod http2;
 mod lifecycle;
 mod limits;
+mod models;
 #[path = "../support/net.rs"]
 #[allow(dead_code)] // Each test binary uses its own part.
 mod net;

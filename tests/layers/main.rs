@@ -20,6 +20,7 @@ mod params;
 mod rescue;
 mod resolve;
 mod saved;
+mod saved_only;
 mod scope;
 mod stack;
 mod standing;

@@ -41,6 +41,9 @@ fn describe(settings: &Settings) -> Vec<String> {
         None => lines.push("mode        open: callers bring the provider's credential".to_owned()),
         Some(keys) => lines.push(format!("mode        required: {} keys", keys.len())),
     }
+    if settings.saved_only {
+        lines.push("saved only  callers name entries and saved configs, and nothing of their own".to_owned());
+    }
     lines.extend(settings.keys.iter().flatten().map(key));
     lines.extend(settings.jwt.iter().map(|jwt| format!("jwt         {}", jwt.describe())));
     lines.extend(settings.workspaces.samples().iter().map(workspace));
