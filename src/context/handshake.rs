@@ -52,7 +52,7 @@ impl Handshake {
         }
         if headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
             // Whoever reads it otherwise would take the body for frames.
-            return Err(refused("a request that opens a WebSocket has no body"));
+            return Err(refused("A request that opens a WebSocket has no body"));
         }
         let key = only(headers, &SEC_WEBSOCKET_KEY)?.clone();
         if !is_nonce(key.as_bytes()) {

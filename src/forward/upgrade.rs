@@ -28,7 +28,7 @@ use tokio::{
 
 use super::{client::Client, error, future::ForwardFuture, response::Cookies};
 use crate::{
-    context::{CredentialSource, Handshake, HostOrigin, PortkeyHeaders, Target},
+    context::{CredentialSource, Handshake, HostOrigin, PortkeyHeaders, Target, TraceId},
     rejection::{Kind, Rejection},
 };
 
@@ -61,7 +61,7 @@ pub(super) fn ask<B: Body>(
     }
     let (mut head, body) = request.into_parts();
     if !body.is_end_stream() {
-        let message = "a request that opens a WebSocket has no body";
+        let message = "A request that opens a WebSocket has no body";
         return ForwardFuture::refused(Rejection::new(Kind::InvalidRequest).with_message(message));
     }
     let stored = target.credential_source() == Some(CredentialSource::Stored);
@@ -98,7 +98,7 @@ pub(super) fn begin(answer: &mut Response<Incoming>, facts: &mut Extensions) -> 
         tracing::info!(
             target: "tower_portkey::session",
             provider,
-            trace_id = trace_id.as_ref().map(|id| id.as_str()),
+            trace_id = trace_id.as_ref().map(TraceId::as_str),
             sent = session.sent,
             received = session.received,
             seconds = session.lasted.as_secs(),

@@ -7,12 +7,16 @@ use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 use tower_portkey::context::{CredentialSource, Handshake, HostOrigin, TargetBuilder};
 
 use crate::{
-    harness::{Proxy, bytes, target},
+    harness::{Feed, Proxy, bytes, target},
     net::{Connection, Upstream, Wire, nobody, soon},
+    tls::Provider,
 };
 
 const HANDSHAKE: &str = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -22,13 +26,13 @@ const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\
                         set-cookie: session=1\r\nx-request-id: r-1\r\n\r\n";
 
 /// A hyper server in front of the leaf, as an embedder writes it.
-async fn serve(proxy: Proxy, provider: SocketAddr, settings: fn(TargetBuilder) -> TargetBuilder) -> SocketAddr {
+async fn serve(proxy: Proxy, provider: String, settings: fn(TargetBuilder) -> TargetBuilder) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let proxy = proxy.clone();
-            let service = service_fn(move |request| answer(proxy.clone(), provider, settings, request));
+            let (proxy, provider) = (proxy.clone(), provider.clone());
+            let service = service_fn(move |request| answer(proxy.clone(), provider.clone(), settings, request));
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
         }
     });
@@ -37,7 +41,7 @@ async fn serve(proxy: Proxy, provider: SocketAddr, settings: fn(TargetBuilder) -
 
 async fn answer(
     proxy: Proxy,
-    provider: SocketAddr,
+    provider: String,
     settings: fn(TargetBuilder) -> TargetBuilder,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -45,7 +49,7 @@ async fn answer(
     if let Some(handshake) = Handshake::of(&head).expect("a handshake") {
         head.extensions.insert(handshake);
     }
-    let uri: Uri = format!("http://{provider}{}", head.uri).parse().expect("a URI");
+    let uri: Uri = format!("{provider}{}", head.uri).parse().expect("a URI");
     let target = settings(target(&uri, HostOrigin::Operator));
     head.uri = uri;
     let answer = proxy.send_to(target, Request::from_parts(head, bytes(""))).await;
@@ -72,7 +76,7 @@ fn open(lines: &str) -> String {
 #[tokio::test]
 async fn frames_go_both_ways_after_the_providers_101() {
     let upstream = Upstream::start(echo).await;
-    let gateway = serve(Proxy::new(), upstream.address, |target| target).await;
+    let gateway = serve(Proxy::new(), upstream.url(""), |target| target).await;
     let mut wire = Wire::connect(gateway).await;
     let more = "sec-websocket-protocol: realtime, openai-beta.realtime-v1\r\nsec-websocket-extensions: permessage-deflate\r\n\
                 x-local: 1\r\n";
@@ -123,7 +127,7 @@ async fn frames_go_both_ways_after_the_providers_101() {
 #[tokio::test]
 async fn the_account_among_the_subprotocols_is_not_for_callers_of_a_stored_credential() {
     let upstream = Upstream::start(echo).await;
-    let gateway = serve(Proxy::new(), upstream.address, |target| {
+    let gateway = serve(Proxy::new(), upstream.url(""), |target| {
         let credential =
             tower_portkey::context::Credential::from_raw(&"sk-stored-1".parse().expect("a value")).expect("one");
         let name = http::header::AUTHORIZATION;
@@ -147,7 +151,7 @@ async fn whatever_is_no_101_is_an_answer_like_any_other() {
     let refused = "HTTP/1.1 401 Unauthorized\r\nupgrade: websocket\r\nconnection: upgrade\r\nwww-authenticate: Bearer\r\n\
                    content-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
     let upstream = Upstream::answering(refused).await;
-    let gateway = serve(Proxy::new(), upstream.address, |target| target).await;
+    let gateway = serve(Proxy::new(), upstream.url(""), |target| target).await;
     let mut wire = Wire::connect(gateway).await;
     for _ in 0..2 {
         let answer = wire.ask(open(HANDSHAKE)).await;
@@ -164,7 +168,7 @@ async fn a_101_that_is_no_answer_to_this_handshake_is_502() {
         SWITCHED.replace("upgrade: websocket", "upgrade: h2c"),
     ] {
         let upstream = Upstream::answering(wrong).await;
-        let gateway = serve(Proxy::new(), upstream.address, |target| target).await;
+        let gateway = serve(Proxy::new(), upstream.url(""), |target| target).await;
         let mut wire = Wire::connect(gateway).await;
         let answer = wire.ask(open(HANDSHAKE)).await;
         assert_eq!(answer.status(), 502);
@@ -177,7 +181,7 @@ async fn a_101_that_is_no_answer_to_this_handshake_is_502() {
 #[tokio::test]
 async fn without_a_handshake_nothing_of_it_goes_on() {
     let upstream = Upstream::answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-    let gateway = serve(Proxy::new(), upstream.address, |target| target).await;
+    let gateway = serve(Proxy::new(), upstream.url(""), |target| target).await;
     let request =
         format!("GET /v1/models HTTP/1.1\r\nhost: gateway.test\r\n{HANDSHAKE}sec-websocket-protocol: a\r\n\r\n");
     assert_eq!(Wire::connect(gateway).await.ask(request).await.status(), 200);
@@ -202,7 +206,7 @@ async fn a_side_that_closes_takes_the_other_with_it() {
         }
     })
     .await;
-    let gateway = serve(Proxy::new(), upstream.address, |target| target).await;
+    let gateway = serve(Proxy::new(), upstream.url(""), |target| target).await;
     let mut wire = Wire::connect(gateway).await;
     assert_eq!(wire.ask(open(HANDSHAKE)).await.status(), 101);
     drop(wire);
@@ -215,7 +219,7 @@ async fn a_side_that_closes_takes_the_other_with_it() {
         connection.wire.finish().await;
     })
     .await;
-    let gateway = serve(Proxy::new(), upstream.address, |target| target).await;
+    let gateway = serve(Proxy::new(), upstream.url(""), |target| target).await;
     let mut wire = Wire::connect(gateway).await;
     assert_eq!(wire.ask(open(HANDSHAKE)).await.status(), 101);
     assert_eq!(soon(wire.exactly(10)).await.as_deref(), Some(&b"last words"[..]));
@@ -226,7 +230,7 @@ async fn a_side_that_closes_takes_the_other_with_it() {
 async fn silence_ends_a_session() {
     let upstream = Upstream::start(echo).await;
     let proxy = Proxy::with(|client| client.session_idle_timeout(Duration::from_millis(300)));
-    let gateway = serve(proxy, upstream.address, |target| target).await;
+    let gateway = serve(proxy, upstream.url(""), |target| target).await;
     let mut wire = Wire::connect(gateway).await;
     assert_eq!(wire.ask(open(HANDSHAKE)).await.status(), 101);
     for _ in 0..4 {
@@ -239,7 +243,7 @@ async fn silence_ends_a_session() {
 
 #[tokio::test]
 async fn a_provider_that_is_not_there_is_502_and_one_that_says_nothing_504() {
-    let gateway = serve(Proxy::new(), nobody().expect("a port"), |target| target).await;
+    let gateway = serve(Proxy::new(), format!("http://{}", nobody().expect("a port")), |target| target).await;
     assert_eq!(Wire::connect(gateway).await.ask(open(HANDSHAKE)).await.status(), 502);
 
     let silent = Upstream::start(|mut connection| async move {
@@ -248,7 +252,7 @@ async fn a_provider_that_is_not_there_is_502_and_one_that_says_nothing_504() {
     })
     .await;
     let proxy = Proxy::with(|client| client.first_byte_timeout(Duration::from_millis(200)));
-    let gateway = serve(proxy, silent.address, |target| target).await;
+    let gateway = serve(proxy, silent.url(""), |target| target).await;
     assert_eq!(Wire::connect(gateway).await.ask(open(HANDSHAKE)).await.status(), 504);
 }
 
@@ -267,4 +271,33 @@ async fn a_server_that_hands_nothing_over_is_told_so_before_anything_is_sent() {
     head.extensions.insert(handshake);
     let answer = Proxy::new().send(Request::from_parts(head, bytes(""))).await;
     assert_eq!((answer.status().as_u16(), upstream.connections()), (501, 0));
+}
+
+#[tokio::test]
+async fn towards_a_provider_of_http_2_a_session_speaks_http_1() {
+    let provider = Provider::start(&["h2", "http/1.1"]).await;
+    let gateway = serve(provider.trusted(), provider.url(""), |target| target).await;
+    let mut wire = Wire::connect(gateway).await;
+    wire.send(open(HANDSHAKE)).await;
+    let mut asked = provider.request().await;
+    assert_eq!(asked.head.version, http::Version::HTTP_11);
+    let upgrade = asked.head.extensions.remove::<hyper::upgrade::OnUpgrade>().expect("an upgrade");
+    let (_, nothing) = tokio::sync::mpsc::channel(1);
+    let answer = Response::builder()
+        .status(101)
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+        .body(Feed(nothing))
+        .expect("a response");
+    assert!(asked.answer.send(answer).is_ok());
+    assert_eq!(soon(wire.response(false)).await.expect("an answer").status(), 101);
+    let mut provider = TokioIo::new(soon(upgrade).await.expect("a connection"));
+    wire.send("frame").await;
+    let mut heard = [0; 5];
+    soon(provider.read_exact(&mut heard)).await.expect("a frame");
+    assert_eq!(&heard, b"frame");
+    provider.write_all(b"other").await.expect("room");
+    provider.flush().await.expect("room");
+    assert_eq!(soon(wire.exactly(5)).await.as_deref(), Some(&b"other"[..]));
 }

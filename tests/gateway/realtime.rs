@@ -79,6 +79,8 @@ async fn every_way_to_show_a_credential() {
     assert!(line.contains("\"provider\":\"openai\"") && !line.contains(STORED), "{line}");
     let line = gateway.says("\"status\":101").await;
     assert!(line.contains("/v1/realtime") && !line.contains("gpt-realtime"), "{line}");
+    let log = gateway.said().concat();
+    assert!([KEY, STORED, "sk-caller", "sk-page"].iter().all(|secret| !log.contains(secret)), "{log}");
 }
 
 #[tokio::test]
