@@ -40,7 +40,7 @@ CREDENTIAL_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key",
 
 PASSED_ON_BY_UNIFIED_ROUTES = re.compile(
     r"accept|accept-encoding|content-type|content-encoding|content-length|user-agent|idempotency-key"
-    r"|openai-.*|anthropic-.*|traceparent|tracestate"
+    r"|openai-.*|anthropic-.*|traceparent|tracestate|cdn-loop"
     r"|host|connection|transfer-encoding|authorization|x-api-key|upgrade|sec-websocket-.*"
 )
 
