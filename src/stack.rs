@@ -95,6 +95,7 @@ impl PortkeyLayer<Anonymous> {
         PortkeyLayerBuilder {
             auth: Unset(()),
             trusted_hosts: TrustedHosts::default(),
+            saved_only: false,
             resolve: ResolveLayer::new(),
             sent: SentLayer::default(),
             body_limit: None,
@@ -139,6 +140,7 @@ pub struct Unset(());
 pub struct PortkeyLayerBuilder<A, C = NoConfigs, E = NoEntries, K = NoCounter> {
     auth: A,
     trusted_hosts: TrustedHosts,
+    saved_only: bool,
     resolve: ResolveLayer,
     sent: SentLayer,
     body_limit: Option<usize>,
@@ -179,30 +181,84 @@ impl<C, E, K> PortkeyLayerBuilder<Unset, C, E, K> {
     }
 
     fn with<A>(self, auth: A) -> PortkeyLayerBuilder<A, C, E, K> {
-        let Self { auth: Unset(()), trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering } =
-            self;
-        PortkeyLayerBuilder { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering }
+        let Self {
+            auth: Unset(()),
+            trusted_hosts,
+            saved_only,
+            resolve,
+            sent,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        } = self;
+        PortkeyLayerBuilder {
+            auth,
+            trusted_hosts,
+            saved_only,
+            resolve,
+            sent,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        }
     }
 }
 
 impl<A, C, E, K> PortkeyLayerBuilder<A, C, E, K> {
     /// Where saved configs are found ([`ResolveConfig`](crate::config::ResolveConfig)); nowhere unless set.
     pub fn configs<C2>(self, configs: C2) -> PortkeyLayerBuilder<A, C2, E, K> {
-        let Self { auth, trusted_hosts, resolve, sent, body_limit, entries, counter, metering, .. } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering }
+        let Self { auth, trusted_hosts, saved_only, resolve, sent, body_limit, entries, counter, metering, .. } = self;
+        PortkeyLayerBuilder {
+            auth,
+            trusted_hosts,
+            saved_only,
+            resolve,
+            sent,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        }
     }
 
     /// Where provider entries are found ([`ResolveProvider`](crate::model::ResolveProvider)); nowhere unless set.
     pub fn entries<E2>(self, entries: E2) -> PortkeyLayerBuilder<A, C, E2, K> {
-        let Self { auth, trusted_hosts, resolve, sent, body_limit, configs, counter, metering, .. } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering }
+        let Self { auth, trusted_hosts, saved_only, resolve, sent, body_limit, configs, counter, metering, .. } = self;
+        PortkeyLayerBuilder {
+            auth,
+            trusted_hosts,
+            saved_only,
+            resolve,
+            sent,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        }
     }
 
     /// Who counts what callers and entries use ([`Counter`](crate::limit::Counter)). Nobody unless set: then whoever has
     /// limits is refused.
     pub fn limits<K2>(self, counter: K2) -> PortkeyLayerBuilder<A, C, E, K2> {
-        let Self { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, metering, .. } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering }
+        let Self { auth, trusted_hosts, saved_only, resolve, sent, body_limit, configs, entries, metering, .. } = self;
+        PortkeyLayerBuilder {
+            auth,
+            trusted_hosts,
+            saved_only,
+            resolve,
+            sent,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        }
     }
 
     /// What tokens cost, for budgets in USD; nothing unless set.
@@ -226,6 +282,12 @@ impl<A, C, E, K> PortkeyLayerBuilder<A, C, E, K> {
     /// Private and loopback hosts that callers may name as custom host; none unless set.
     pub fn trusted_hosts(mut self, hosts: TrustedHosts) -> Self {
         self.trusted_hosts = hosts;
+        self
+    }
+
+    /// Whether callers may name stored entries and saved configs only ([`ConfigLayer::saved_only`]); not unless set.
+    pub fn saved_only(mut self, saved_only: bool) -> Self {
+        self.saved_only = saved_only;
         self
     }
 
@@ -276,7 +338,10 @@ impl<A, C, E, K: Clone> PortkeyLayerBuilder<A, C, E, K> {
             auth: self.auth,
             gate: LimitGateLayer::with_anonymous(self.counter.clone()),
             resolve: self.resolve.trusted_hosts(self.trusted_hosts.clone()),
-            config: ConfigLayer::new().trusted_hosts(self.trusted_hosts).configs(self.configs),
+            config: ConfigLayer::new()
+                .trusted_hosts(self.trusted_hosts)
+                .saved_only(self.saved_only)
+                .configs(self.configs),
             model: match self.body_limit {
                 Some(bytes) => model.limit(bytes),
                 None => model,

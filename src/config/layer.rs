@@ -27,6 +27,7 @@ use crate::{
 #[derive(Clone)]
 pub struct ConfigLayer<C = NoConfigs, R = PortkeyJson> {
     trusted_hosts: TrustedHosts,
+    saved_only: bool,
     configs: C,
     decoded: Arc<Decoded>,
     render: R,
@@ -39,6 +40,7 @@ pub type Config<S, C = NoConfigs, R = PortkeyJson> = GuardService<S, ConfigGuard
 #[derive(Debug)]
 pub struct ConfigGuard<C> {
     trusted_hosts: TrustedHosts,
+    saved_only: bool,
     configs: C,
     decoded: Arc<Decoded>,
 }
@@ -48,7 +50,8 @@ impl ConfigLayer {
     #[must_use]
     pub fn new() -> Self {
         let decoded = Arc::new(Decoded::new());
-        Self { trusted_hosts: TrustedHosts::default(), configs: NoConfigs, decoded, render: PortkeyJson }
+        let trusted_hosts = TrustedHosts::default();
+        Self { trusted_hosts, saved_only: false, configs: NoConfigs, decoded, render: PortkeyJson }
     }
 }
 
@@ -56,8 +59,8 @@ impl<C, R> ConfigLayer<C, R> {
     /// Where saved configs are found; nowhere unless set.
     #[must_use]
     pub fn configs<C2>(self, configs: C2) -> ConfigLayer<C2, R> {
-        let Self { trusted_hosts, decoded, render, .. } = self;
-        ConfigLayer { trusted_hosts, configs, decoded, render }
+        let Self { trusted_hosts, saved_only, decoded, render, .. } = self;
+        ConfigLayer { trusted_hosts, saved_only, configs, decoded, render }
     }
 
     /// Private and loopback hosts that callers may name as custom host; none unless set.
@@ -69,11 +72,21 @@ impl<C, R> ConfigLayer<C, R> {
         self
     }
 
+    /// Whether callers may name stored entries and saved configs only (Portkey: saved-only mode); not unless set. A config
+    /// object, a built-in provider, a custom host, a provider's URL and a list of headers to forward are then refused,
+    /// the first of them by its code ([`Kind::InlineBlocked`](crate::rejection::Kind::InlineBlocked)). A credential alone
+    /// selects nothing, and passes.
+    #[must_use]
+    pub fn saved_only(mut self, saved_only: bool) -> Self {
+        self.saved_only = saved_only;
+        self
+    }
+
     /// Replaces the look of refusals.
     #[must_use]
     pub fn render<R2>(self, render: R2) -> ConfigLayer<C, R2> {
-        let Self { trusted_hosts, configs, decoded, .. } = self;
-        ConfigLayer { trusted_hosts, configs, decoded, render }
+        let Self { trusted_hosts, saved_only, configs, decoded, .. } = self;
+        ConfigLayer { trusted_hosts, saved_only, configs, decoded, render }
     }
 }
 
@@ -95,6 +108,7 @@ impl<S, C: Clone, R: Clone> Layer<S> for ConfigLayer<C, R> {
     fn layer(&self, inner: S) -> Self::Service {
         let guard = ConfigGuard {
             trusted_hosts: self.trusted_hosts.clone(),
+            saved_only: self.saved_only,
             configs: self.configs.clone(),
             decoded: Arc::clone(&self.decoded),
         };
@@ -107,7 +121,7 @@ impl<C: ResolveConfig> Guard for ConfigGuard<C> {
     type Future = ConfigFuture<C::Future>;
 
     fn decide(&self, head: &Parts) -> Decision<RequestConfig, Self::Future> {
-        let Read { asked, forward, named, source, hosted } = match read(head, &self.trusted_hosts) {
+        let Read { asked, forward, named, source, hosted } = match read(head, &self.trusted_hosts, self.saved_only) {
             Ok(read) => read,
             Err(refused) => return Decision::refuse(refused),
         };

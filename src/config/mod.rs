@@ -8,6 +8,8 @@
 //! of its workspace. Where a key's default is locked, a header of any kind is refused. Configs in headers are kept
 //! decoded, by digest, up to 4 MiB of what they take decoded. A config has up to 16 KiB, 64 targets and 16 patterns.
 //!
+//! In [saved-only mode](ConfigLayer::saved_only) callers name what is stored, by slug or id, and nothing else.
+//!
 //! ```
 //! use http::{Request, Response};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -29,6 +31,7 @@
 
 mod cache;
 mod decode;
+mod inline;
 mod layer;
 mod request;
 mod saved;

@@ -2,7 +2,10 @@
 
 use http::{HeaderName, HeaderValue, header::CONTENT_TYPE, request::Parts};
 
-use super::decode::{NotForwardable, forwardable};
+use super::{
+    decode::{NotForwardable, forwardable},
+    inline,
+};
 use crate::{
     context::{Asked, NamedHost, PortkeyHeaders, Principal, ProviderRef, Route, Workspace},
     header::PortkeyHeader,
@@ -39,12 +42,15 @@ pub(super) enum Source<'h> {
 
 /// Reads and checks the headers. The rules that know stored entries and saved configs hold where a caller was
 /// authenticated; otherwise those of the open source gateway.
-pub(super) fn read<'h>(head: &'h Parts, trusted: &TrustedHosts) -> Result<Read<'h>, Rejection> {
+pub(super) fn read<'h>(head: &'h Parts, trusted: &TrustedHosts, saved_only: bool) -> Result<Read<'h>, Rejection> {
     let portkey = head.extensions.get::<PortkeyHeaders>().ok_or_else(|| Rejection::misassembled("ExtractLayer"))?;
     let caller = head.extensions.get::<Principal>();
     let route = Route::of(&head.method, head.uri.path());
     if route.rest().is_none() {
         return Err(Rejection::new(Kind::NotFound));
+    }
+    if saved_only {
+        inline::check(portkey)?;
     }
     let content_type = head.headers.get(CONTENT_TYPE);
     if (caller.is_none() || route.is_unified()) && !content_type.is_none_or(is_served_type) {

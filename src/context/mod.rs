@@ -3,6 +3,7 @@
 //! | fact | written by | read by |
 //! | --- | --- | --- |
 //! | [`PortkeyHeaders`] (with [`TraceId`] and [`Metadata`]) | `ExtractLayer` | every layer below, handlers |
+//! | [`Handshake`], of requests that open a WebSocket | `ExtractLayer` | `LimitLayer`, `ResolveLayer`, `Forward` |
 //! | [`Principal`] | `PortkeyAuthLayer` | `RequireScopeLayer`, `LimitLayer`, `ConfigLayer`, handlers |
 //! | [`RequestConfig`] | `ConfigLayer`; `ModelLayer` and `StrategyLayer` complete it | `ResolveLayer`, `Forward` |
 //! | [`Target`] (with [`Translation`]) | `ResolveLayer`; `SignLayer` notes the signature | `TranslateLayer`, `InjectLayer`, `SignLayer`, `Forward` |
@@ -26,6 +27,7 @@ mod claims;
 mod config;
 mod credential;
 mod entry;
+mod handshake;
 mod headers;
 mod limit;
 mod metadata;
@@ -46,6 +48,7 @@ pub use config::RequestConfig;
 pub(crate) use config::{Asked, Attempt, ConfigObject, ConfigTree, Model, NamedHost, Params, Stage};
 pub use credential::Credential;
 pub use entry::{Entry, EntryError};
+pub use handshake::Handshake;
 pub use headers::{PortkeyHeaders, UnknownProvider, list};
 pub use limit::{LimitError, Period, RateLimit, RateUnit, Resource, UsageLimit};
 pub use metadata::Metadata;

@@ -53,6 +53,12 @@ impl<'a> Route<'a> {
         self.kind == Kind::Model
     }
 
+    /// Whether this is OpenAI's realtime API, which is a WebSocket.
+    #[must_use]
+    pub fn is_realtime(&self) -> bool {
+        self.rest == Some("/realtime")
+    }
+
     /// Whether this is a question to a model whose body is JSON, never a form; also where the path is a passthrough by
     /// the deprecated name, or ends in a slash.
     #[must_use]

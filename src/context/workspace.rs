@@ -77,6 +77,12 @@ impl<T> Scoped<T> {
         all.iter().find(|(seen_by, _)| seen_by.includes(who)).map(|(_, thing)| thing)
     }
 
+    /// All that `who` may see, one for each name.
+    pub(crate) fn seen_by<'s>(&'s self, who: Workspace<'_>) -> impl Iterator<Item = &'s T> {
+        let first = move |all: &'s Vec<(Visibility, T)>| all.iter().find(|(seen_by, _)| seen_by.includes(who));
+        self.0.values().filter_map(first).map(|(_, thing)| thing)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Visibility, &T)> {
         self.0.values().flatten().map(|(seen_by, thing)| (seen_by, thing))
     }

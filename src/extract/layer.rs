@@ -1,11 +1,15 @@
 use std::future::Ready;
 
-use http::{HeaderName, request::Parts};
+use http::{
+    HeaderName, Method,
+    header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL},
+    request::Parts,
+};
 use tower_layer::Layer;
 
 use super::{parse, target};
 use crate::{
-    context::PortkeyHeaders,
+    context::{Handshake, PortkeyHeaders},
     guard::{Decision, Guard, GuardLayer, GuardService},
     header::{PREFIX, is_secret},
     rejection::{PortkeyJson, Rejection},
@@ -55,20 +59,31 @@ impl<S, R: Clone> Layer<S> for ExtractLayer<R> {
 }
 
 impl Guard for ExtractGuard {
-    type Grant = (PortkeyHeaders, Vec<HeaderName>);
+    type Grant = (PortkeyHeaders, Vec<HeaderName>, Option<Box<Handshake>>);
     type Future = Ready<Result<Self::Grant, Rejection>>;
 
     fn decide(&self, head: &Parts) -> Decision<Self::Grant, Self::Future> {
-        Decision::Now(target::check(head).and_then(|()| parse::read(&head.headers)))
+        Decision::Now(target::check(head).and_then(|()| {
+            let (headers, internal) = parse::read(&head.headers)?;
+            let handshake = if head.method == Method::GET { Handshake::of(head)? } else { None };
+            Ok((headers, internal, handshake.map(Box::new)))
+        }))
     }
 
-    fn admit(&self, head: &mut Parts, (headers, internal): Self::Grant) {
+    fn admit(&self, head: &mut Parts, (headers, internal, handshake): Self::Grant) {
+        if let Some(handshake) = handshake {
+            if let Some(authorization) = handshake.authorization() {
+                head.headers.insert(AUTHORIZATION, authorization.clone());
+            }
+            head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
+            head.extensions.insert(*handshake);
+        }
         for name in internal {
             head.headers.remove(name);
         }
         // So that no layer that prints headers prints these.
         for (name, value) in &mut head.headers {
-            if is_secret(name) || name.as_str().starts_with(PREFIX) {
+            if is_secret(name) || *name == SEC_WEBSOCKET_PROTOCOL || name.as_str().starts_with(PREFIX) {
                 value.set_sensitive(true);
             }
         }

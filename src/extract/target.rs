@@ -29,14 +29,17 @@ fn refused(message: &'static str) -> Rejection {
 }
 
 /// No `//`, no `.` or `..` segment in any spelling, no backslash, no control character, and no encoded slash but in a name
-/// of AWS's behind the two segments that routes are told apart by.
+/// that is known to have some, behind the two segments that routes are told apart by.
 fn is_plain_path(path: &[u8]) -> bool {
+    let of_models = path.starts_with(b"/v1/models/");
     let mut rest = path.strip_prefix(b"/").unwrap_or(path);
     let mut place = 0_usize;
     loop {
         let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
         let (segment, tail) = rest.split_at(end);
-        let plain = is_plain_segment(segment, tail.is_empty()) || (place > 1 && is_a_name_of_aws(segment));
+        let plain = is_plain_segment(segment, tail.is_empty())
+            || (place > 1 && is_a_name_of_aws(segment))
+            || (place == 2 && of_models && is_an_entrys_model(segment));
         if !plain {
             return false;
         }
@@ -62,15 +65,23 @@ fn is_plain_segment(segment: &[u8], last: bool) -> bool {
     !decoded.iter().any(forbidden) && !matches!(before_parameters, b"." | b"..") && !encodes_a_letter(segment)
 }
 
-/// An ARN, or the name of an object (`s3://bucket/key`), as one segment: nothing else in it is out of the ordinary, and
-/// whoever decodes it finds no path of anybody else's.
+/// An ARN, or the name of an object (`s3://bucket/key`), as one segment.
 fn is_a_name_of_aws(segment: &[u8]) -> bool {
     let decoded: Vec<u8> = percent_encoding::percent_decode(segment).collect();
-    let name = match decoded.strip_prefix(b"s3://") {
-        Some(object) => object,
-        None if decoded.starts_with(b"arn:") => &decoded,
-        None => return false,
-    };
+    match decoded.strip_prefix(b"s3://") {
+        Some(object) => is_plain_name(object, segment),
+        None => decoded.starts_with(b"arn:") && is_plain_name(&decoded, segment),
+    }
+}
+
+/// `@slug/model` as one segment, as OpenAI's clients write it.
+fn is_an_entrys_model(segment: &[u8]) -> bool {
+    let decoded: Vec<u8> = percent_encoding::percent_decode(segment).collect();
+    decoded.starts_with(b"@") && is_plain_name(&decoded, segment)
+}
+
+/// Whether nothing but the slashes of a name is out of the ordinary: whoever decodes it finds no path of anybody else's.
+fn is_plain_name(name: &[u8], segment: &[u8]) -> bool {
     let plain = |byte: &u8| (b' '..=b'~').contains(byte) && !matches!(byte, b'%' | b'\\' | b';');
     let whole = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
     name.iter().all(plain) && name.split(|byte| *byte == b'/').all(whole) && !encodes_a_letter(segment)
@@ -140,6 +151,12 @@ mod tests {
             ("/v1/model/arn%3Aaws%252Fx%2Fy/converse", false),
             ("/v1/model/arn%3Aaws%2F%61/converse", false),
             ("/v1/model/arn%3Aaws%2F%00/converse", false),
+            ("/v1/models/%40prod%2Fgpt-4o", true),
+            ("/v1/models/@prod%2Fmeta%2Fllama", true),
+            ("/v1/models/@prod%2F..%2Fx", false),
+            ("/v1/@prod%2Fx", false),
+            ("/v1/files/@prod%2Fx", false),
+            ("/v1/models/x/@prod%2Fx", false),
             ("/v1/files/s3%3A%2F%2F..%2Fa", false),
             ("/v1/files/s3%3A%2F%2F", false),
             ("/v1/a%2", true),

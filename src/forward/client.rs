@@ -31,6 +31,8 @@ struct Settings {
     tls: ClientConfig,
     /// For the gateway's own errands; made when the first is run.
     own: OnceLock<Pools<Full<Bytes>>>,
+    /// For WebSockets, each of which has a connection to itself; made when the first is opened.
+    sessions: OnceLock<Pools<Full<Bytes>>>,
 }
 
 impl Client {
@@ -41,6 +43,7 @@ impl Client {
             egress: Egress::builder(),
             first_byte: Duration::from_secs(120),
             idle: Duration::from_secs(120),
+            session_idle: Duration::from_secs(300),
             per_host: 10_000,
             per_caller_host: 256,
         }
@@ -54,8 +57,17 @@ impl Client {
         self.0.builder.idle
     }
 
+    pub(super) fn session_idle_timeout(&self) -> Duration {
+        self.0.builder.session_idle
+    }
+
     pub(super) fn own_pools(&self) -> &Pools<Full<Bytes>> {
         self.0.own.get_or_init(|| self.pools())
+    }
+
+    /// As [`pools`](Client::pools), of connections over HTTP/1.1 that nobody else uses afterwards.
+    pub(super) fn session_pools(&self) -> &Pools<Full<Bytes>> {
+        self.0.sessions.get_or_init(|| self.make(true))
     }
 
     /// Four pools: a connection that was made under one policy is never used under another.
@@ -63,15 +75,27 @@ impl Client {
     where
         B: http_body::Body<Data: Send> + Send,
     {
+        self.make(false)
+    }
+
+    fn make<B>(&self, sessions: bool) -> Pools<B>
+    where
+        B: http_body::Body<Data: Send> + Send,
+    {
         let Settings { builder: ClientBuilder { egress, per_host, per_caller_host, .. }, tls, .. } = &*self.0;
         let pool = |reach, per_host: usize, all: usize, kept: u64| {
             let egress = egress.clone().reach(reach).connections_per_host(per_host).connections(all);
-            legacy::Client::builder(TokioExecutor::new())
+            let egress = if sessions { egress.http1() } else { egress };
+            let mut builder = legacy::Client::builder(TokioExecutor::new());
+            builder
                 .pool_idle_timeout(Duration::from_secs(kept))
                 .pool_timer(TokioTimer::new())
                 .timer(TokioTimer::new())
-                .http2_max_header_list_size(64 * 1024)
-                .build(egress.with_tls(tls.clone()))
+                .http2_max_header_list_size(64 * 1024);
+            if sessions {
+                builder.pool_max_idle_per_host(0);
+            }
+            builder.build(egress.with_tls(tls.clone()))
         };
         let known = |reach| pool(reach, *per_host, usize::MAX, 75);
         // Callers can name any number of hosts: what they leave behind is bounded, and gone sooner.
@@ -91,6 +115,7 @@ pub struct ClientBuilder {
     egress: EgressBuilder,
     first_byte: Duration,
     idle: Duration,
+    session_idle: Duration,
     per_host: usize,
     per_caller_host: usize,
 }
@@ -114,6 +139,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle = limit;
+        self
+    }
+
+    /// How long a WebSocket may be silent in both directions; 5 min unless set. There is no limit on the whole.
+    #[must_use]
+    pub fn session_idle_timeout(mut self, limit: Duration) -> Self {
+        self.session_idle = limit;
         self
     }
 
@@ -167,7 +199,7 @@ impl ClientBuilder {
     /// A root certificate can't be read.
     pub fn build(self) -> Result<Client, ClientError> {
         let tls = self.egress.tls()?;
-        Ok(Client(Arc::new(Settings { builder: self, tls, own: OnceLock::new() })))
+        Ok(Client(Arc::new(Settings { builder: self, tls, own: OnceLock::new(), sessions: OnceLock::new() })))
     }
 }
 

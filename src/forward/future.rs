@@ -19,6 +19,7 @@ use super::{
     echo::Sent,
     error,
     response::{self, Cookies},
+    upgrade,
 };
 use crate::{
     context::{HostOrigin, PortkeyHeaders, RequestConfig, Target},
@@ -108,10 +109,11 @@ fn answered(
             return Err(marked(error::failed(error, origin), facts));
         }
     };
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        // Nobody asked for it: no upgrade is ever forwarded.
-        let origin = facts.get::<Target>().map_or(HostOrigin::Caller, Target::origin);
-        return Err(marked(error::switched(origin), facts));
+    let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if switches {
+        if let Err(rejection) = upgrade::begin(&mut response, &mut facts) {
+            return Err(marked(rejection, facts));
+        }
     }
     // HTTP/1.0 ends a body by closing. Passed on with that version, a stream that broke would end like a whole one.
     *response.version_mut() = Version::HTTP_11;
@@ -122,6 +124,9 @@ fn answered(
         for (name, value) in response::marks(target, facts.get::<PortkeyHeaders>(), facts.get::<RequestConfig>()) {
             response.headers_mut().insert(name, value);
         }
+    }
+    if switches {
+        upgrade::mark(response.headers_mut());
     }
     // The provider's own extensions (an upgrade, how the connection went) don't concern the caller.
     mem::swap(response.extensions_mut(), &mut facts);

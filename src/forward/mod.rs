@@ -9,6 +9,10 @@
 //! checked. Failures are [`Rejection`](crate::rejection::Rejection)s as errors; [`RescueLayer`](crate::RescueLayer)
 //! answers them.
 //!
+//! A request that opens a WebSocket ([`Handshake`](crate::context::Handshake)) gets a connection of its own, over HTTP/1.1.
+//! Once the provider has answered 101, bytes go back and forth as they are, until a side closes or both are silent. The
+//! server in front has to hand its connection over: hyper's `with_upgrades`, as `axum::serve` does it.
+//!
 //! ```no_run
 //! use bytes::Bytes;
 //! use http_body_util::Full;
@@ -44,6 +48,7 @@ mod future;
 mod pause;
 mod response;
 mod service;
+mod upgrade;
 
 pub use body::{ForwardBody, StreamError};
 pub use client::{Client, ClientBuilder};

@@ -18,9 +18,10 @@ use super::{
     client::{Client, Pools},
     future::ForwardFuture,
     response::Cookies,
+    upgrade,
 };
 use crate::{
-    context::{PortkeyHeaders, Target},
+    context::{Handshake, PortkeyHeaders, Target},
     header::{self, CDN_LOOP},
     rejection::{Kind, Rejection},
 };
@@ -94,6 +95,9 @@ where
                 return ForwardFuture::refused(Rejection::new(Kind::LoopDetected));
             };
             request.headers_mut().insert(CDN_LOOP, mark.clone());
+        }
+        if *request.method() == Method::GET && facts.get::<Handshake>().is_some() {
+            return upgrade::ask(request, facts, &self.client, self.cookies);
         }
         let consumed = portkey.and_then(PortkeyHeaders::consumed).cloned();
         let request = request.map(|body| OutgoingBody { body, consumed });

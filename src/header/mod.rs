@@ -156,7 +156,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// Whether a caller's header of this name never reaches a provider, whatever a route or a list lets through: credentials,
-/// Portkey's own, a connection's, a signature's, framing and routing, the count of gateways, and what cloud metadata services and method
+/// Portkey's own, a connection's, a handshake's, a signature's, framing and routing, the count of gateways, and what cloud metadata services and method
 /// overrides read. `_` counts as `-`, because some servers read it so.
 #[must_use]
 pub fn never_forwarded(name: &HeaderName) -> bool {
@@ -167,7 +167,7 @@ pub fn never_forwarded(name: &HeaderName) -> bool {
     matches!(text, "host" | "content-length" | "expect")
         || is_secret(name)
         || (is_hop_by_hop(name) && text != "te")
-        || [PREFIX, "x-amz-", "x-aws-ec2-metadata-token", "x-aliyun-ecs-metadata-token"]
+        || [PREFIX, "sec-websocket-", "x-amz-", "x-aws-ec2-metadata-token", "x-aliyun-ecs-metadata-token"]
             .iter()
             .any(|front| text.starts_with(front))
         || matches!(

@@ -18,8 +18,9 @@ use super::{
 };
 use crate::{
     body::FullOr,
+    context::Handshake,
     guard::Decision,
-    rejection::{Asked, Rejection, RenderRejection, refuse},
+    rejection::{Asked, Kind, Rejection, RenderRejection, refuse},
 };
 
 /// A service behind [`LimitLayer`].
@@ -93,6 +94,11 @@ where
             let estimate = self.layer.estimate.estimate(&head, &body);
             Box::new(Bill::new(&head, estimate, settings.prices.clone()))
         });
+        if bill.is_some() && head.extensions.get::<Handshake>().is_some() {
+            // What its frames use would be counted by nobody.
+            let message = "WebSockets are not served where tokens or cost are limited";
+            return self.refused(Rejection::new(Kind::NotImplemented).with_message(message), head);
+        }
         let want = bill.as_ref().map_or(super::Want::ONE, |bill| bill.want(settings.output));
         let is_read = bill.as_ref().is_some_and(|bill| bill.may_use()) && !settings.keep_encoding;
         if is_read && head.headers.contains_key(ACCEPT_ENCODING) {

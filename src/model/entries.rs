@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::resolve::{Never, ResolveProvider};
+use super::resolve::{Listing, Never, ResolveProvider};
 use crate::{
     context::{Entry, Scoped, Visibility, Workspace},
     guard::Decision,
@@ -67,6 +67,10 @@ impl ResolveProvider for EntrySet {
 
     fn resolve(&self, who: Workspace<'_>, slug: &str) -> Decision<Option<Entry>, Never> {
         Decision::pass(self.0.get(who, slug).cloned())
+    }
+
+    fn list(&self, who: Workspace<'_>) -> Decision<Option<Vec<Entry>>, Listing> {
+        Decision::pass(Some(self.0.seen_by(who).cloned().collect()))
     }
 
     fn is_empty(&self) -> bool {

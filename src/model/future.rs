@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
@@ -15,7 +15,8 @@ use tower_service::Service;
 
 use super::{
     job::{Job, Room, Step},
-    resolve::ResolveProvider,
+    list::Question,
+    resolve::{Listing, ResolveProvider},
 };
 use crate::{
     body::FullOr,
@@ -31,16 +32,17 @@ pin_project! {
         E: ResolveProvider,
     {
         #[pin]
-        state: State<S::Future, E::Future, Waiting<S, E, R, ReqBody>>,
+        state: State<S::Future, E::Future, Waiting<S, E, R, ReqBody>, Told<R>>,
     }
 }
 
 pin_project! {
     #[project = Projected]
-    enum State<F, A, W> {
+    enum State<F, A, W, T> {
         // The share is held until the answer's head is there: by then the body has been sent.
         Forwarded { #[pin] future: F, share: Option<Share> },
-        Refused { response: Option<Response<Bytes>> },
+        Answered { response: Option<Response<Bytes>> },
+        Telling { entries: Listing, told: Option<Box<T>> },
         Asking { #[pin] answer: A, waiting: Option<Box<W>> },
         // The time runs from when the body is first waited for.
         Reading { #[pin] deadline: Option<Sleep>, waiting: Option<Box<W>> },
@@ -55,6 +57,9 @@ struct Waiting<S, E, R, ReqBody> {
     render: R,
 }
 
+/// Who asks for a list of entries, and what it is to look like.
+type Told<R> = (Question, Parts, R);
+
 impl<S, E, R, ReqBody> ModelFuture<S, E, R, ReqBody>
 where
     S: Service<Request<FullOr<ReqBody>>>,
@@ -64,8 +69,13 @@ where
         Self { state: State::Forwarded { future, share } }
     }
 
-    pub(super) fn refused(response: Response<Bytes>) -> Self {
-        Self { state: State::Refused { response: Some(response) } }
+    /// By the layer itself.
+    pub(super) fn answered(response: Response<Bytes>) -> Self {
+        Self { state: State::Answered { response: Some(response) } }
+    }
+
+    pub(super) fn told(entries: Listing, told: Told<R>) -> Self {
+        Self { state: State::Telling { entries, told: Some(Box::new(told)) } }
     }
 
     /// `service` has been polled ready.
@@ -79,8 +89,12 @@ where
     }
 }
 
-type Next<S, E, R, ReqBody> =
-    State<<S as Service<Request<FullOr<ReqBody>>>>::Future, <E as ResolveProvider>::Future, Waiting<S, E, R, ReqBody>>;
+type Next<S, E, R, ReqBody> = State<
+    <S as Service<Request<FullOr<ReqBody>>>>::Future,
+    <E as ResolveProvider>::Future,
+    Waiting<S, E, R, ReqBody>,
+    Told<R>,
+>;
 
 impl<S, E, R, ReqBody> Waiting<S, E, R, ReqBody>
 where
@@ -102,7 +116,7 @@ where
             Err(rejection) => {
                 let asked = Asked::of(&self.job.head.headers);
                 let response = refuse(&self.render, rejection, &asked, self.job.head.extensions);
-                State::Refused { response: Some(response) }
+                State::Answered { response: Some(response) }
             }
         }
     }
@@ -125,11 +139,17 @@ where
                 Projected::Forwarded { future, .. } => {
                     return future.poll(cx).map_ok(|response| response.map(FullOr::inner));
                 }
-                Projected::Refused { response } => match response.take() {
+                Projected::Answered { response } => match response.take() {
                     Some(response) => return Poll::Ready(Ok(response.map(FullOr::full))),
                     // Polled again after it was ready: a caller's mistake, answered as futures do that never end.
                     None => return Poll::Pending,
                 },
+                Projected::Telling { entries, told } => {
+                    let entries = ready!(entries.as_mut().poll(cx));
+                    let Some(told) = told.take() else { return Poll::Pending };
+                    let (question, head, render) = *told;
+                    State::Answered { response: Some(question.answer(entries, head, &render)) }
+                }
                 Projected::Asking { answer, waiting } => {
                     let answer = ready!(answer.poll(cx));
                     let Some(mut waiting) = waiting.take() else { return Poll::Pending };

@@ -19,6 +19,9 @@
 //! that names its model twice is refused, and so is, where the entry is limited to some models, whatever could be read in
 //! two ways, before anything is sent.
 //!
+//! `GET /v1/models` without a provider is answered here: the models of the entries that the caller's workspace can use
+//! ([`ResolveProvider::list`]).
+//!
 //! ```
 //! use http::{Request, Response};
 //! use http_body_util::{BodyExt, Full};
@@ -57,6 +60,7 @@ mod form;
 mod future;
 mod job;
 mod layer;
+mod list;
 mod look;
 mod named;
 mod nested;
@@ -71,5 +75,5 @@ mod service;
 pub use entries::EntrySet;
 pub use future::ModelFuture;
 pub use layer::ModelLayer;
-pub use resolve::{NoEntries, ResolveProvider, ResolveProviderFn, resolve_provider_fn};
+pub use resolve::{Listing, NoEntries, ResolveProvider, ResolveProviderFn, resolve_provider_fn};
 pub use service::Model;

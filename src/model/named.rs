@@ -58,11 +58,13 @@ pub(super) fn read(config: &RequestConfig, hosted: bool, none: bool, query: Opti
 
 /// Whether the config leaves the provider to the caller: it names none at all, or says so somewhere.
 fn leaves_open(object: &ConfigObject) -> bool {
-    fn passes(object: &ConfigObject) -> bool {
-        let below = |branch: &Branch| branch.targets.iter().any(|target| passes(&target.object));
-        object.passthrough || object.branch.as_ref().is_some_and(below)
-    }
     object.provider.is_none() && object.branch.is_none() || passes(object)
+}
+
+/// Whether the config says somewhere that the caller's own provider is asked.
+pub(super) fn passes(object: &ConfigObject) -> bool {
+    let below = |branch: &Branch| branch.targets.iter().any(|target| passes(&target.object));
+    object.passthrough || object.branch.as_ref().is_some_and(below)
 }
 
 impl Caller {

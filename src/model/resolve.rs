@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::{Future, Ready},
+    pin::Pin,
     sync::Arc,
 };
 
@@ -28,6 +29,13 @@ pub trait ResolveProvider {
     /// The entry that `who` knows by this slug.
     fn resolve(&self, who: Workspace<'_>, slug: &str) -> Decision<Option<Entry>, Self::Future>;
 
+    /// All entries that `who` may see, one for each slug, in any order; for `GET /v1/models`. Which of them can be used is
+    /// judged by the layers. `None`, unless implemented: this store doesn't tell, and the request is answered 501.
+    fn list(&self, who: Workspace<'_>) -> Decision<Option<Vec<Entry>>, Listing> {
+        let _ = who;
+        Decision::pass(None)
+    }
+
     /// Whether there is no entry at all, for anybody, and won't be: bodies and queries are then not looked at for slugs,
     /// and those in headers and configs are unknown. `false` unless implemented.
     fn is_empty(&self) -> bool {
@@ -35,11 +43,18 @@ pub trait ResolveProvider {
     }
 }
 
+/// Entries that have to be waited for. Boxed: lists are asked for rarely.
+pub type Listing = Pin<Box<dyn Future<Output = Result<Option<Vec<Entry>>, Rejection>> + Send>>;
+
 impl<E: ResolveProvider> ResolveProvider for Arc<E> {
     type Future = E::Future;
 
     fn resolve(&self, who: Workspace<'_>, slug: &str) -> Decision<Option<Entry>, E::Future> {
         E::resolve(self, who, slug)
+    }
+
+    fn list(&self, who: Workspace<'_>) -> Decision<Option<Vec<Entry>>, Listing> {
+        E::list(self, who)
     }
 
     fn is_empty(&self) -> bool {
@@ -56,6 +71,10 @@ impl ResolveProvider for NoEntries {
 
     fn resolve(&self, _: Workspace<'_>, _: &str) -> Decision<Option<Entry>, Never> {
         Decision::pass(None)
+    }
+
+    fn list(&self, _: Workspace<'_>) -> Decision<Option<Vec<Entry>>, Listing> {
+        Decision::pass(Some(Vec::new()))
     }
 
     fn is_empty(&self) -> bool {

@@ -13,11 +13,13 @@ use super::{
     ModelFuture,
     content::is_measured,
     job::{Job, Room, Step},
+    list::Question,
     resolve::ResolveProvider,
 };
 use crate::{
     body::FullOr,
-    context::{ProviderRef, RequestConfig, Stage},
+    context::{Principal, ProviderRef, RequestConfig, Stage},
+    guard::Decision,
     rejection::{Asked, RenderRejection, refuse},
 };
 
@@ -45,6 +47,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        if let Some(question) = Question::of(&request) {
+            return self.told(question, request);
+        }
         if self.room.entries.is_empty() && has_nothing_to_find(&mut request) {
             return ModelFuture::forwarded(self.inner.call(request.map(FullOr::inner)), None);
         }
@@ -63,8 +68,30 @@ where
             }
             Err(rejection) => {
                 let asked = Asked::of(&job.head.headers);
-                ModelFuture::refused(refuse(&self.render, rejection, &asked, job.head.extensions))
+                ModelFuture::answered(refuse(&self.render, rejection, &asked, job.head.extensions))
             }
+        }
+    }
+}
+
+impl<S, E, R> Model<S, E, R>
+where
+    E: ResolveProvider,
+    R: RenderRejection + Clone,
+{
+    /// Tells what entries there are for the caller.
+    fn told<ReqBody>(&self, question: Question, request: Request<ReqBody>) -> ModelFuture<S, E, R, ReqBody>
+    where
+        S: Service<Request<FullOr<ReqBody>>>,
+    {
+        let (head, _) = request.into_parts();
+        let found = match head.extensions.get::<Principal>() {
+            Some(who) => self.room.entries.list(who.place()),
+            None => Decision::pass(None),
+        };
+        match found {
+            Decision::Now(found) => ModelFuture::answered(question.answer(found, head, &self.render)),
+            Decision::Later(found) => ModelFuture::told(found, (question, head, self.render.clone())),
         }
     }
 }

@@ -18,8 +18,8 @@ use super::{
 use crate::context::AwsSigning;
 use crate::{
     context::{
-        Credential, CredentialSource, HostOrigin, Placement, PortkeyHeaders, ProviderHeader, ProviderId, RequestConfig,
-        Route, Stage, Target, TargetBuilder, models_in,
+        Credential, CredentialSource, Handshake, HostOrigin, Placement, PortkeyHeaders, ProviderHeader, ProviderId,
+        RequestConfig, Route, Stage, Target, TargetBuilder, models_in,
     },
     host::CustomHost,
     rejection::{Kind, Rejection},
@@ -41,6 +41,9 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     let (row, bound) = bound(config)?;
     if let Bound::Entry(entry) = &bound {
         may_use(entry, config)?;
+    }
+    if route.is_realtime() && head.method == Method::GET {
+        may_open(head, &bound)?;
     }
 
     let (base, origin) = base(row, &bound, portkey, config, settings)?;
@@ -176,8 +179,21 @@ fn served<'a>(method: &Method, route: &Route<'a>) -> Result<&'a str, Rejection> 
         Some(b"prompts") => Err(not_served("Prompt templates are not served")),
         // Portkey's own records. No provider has them, and their scopes are not the ones for asking a provider.
         Some(b"logs" | b"feedback" | b"otel" | b"pull") => Err(not_served("Logs and feedback are not served")),
-        Some(b"realtime") if *method == Method::GET => Err(not_served("The realtime API is not served")),
         _ => Ok(rest),
+    }
+}
+
+/// A session begins with a handshake. Its frames are not looked at: where models are listed, the query names one.
+fn may_open(head: &Parts, bound: &Bound<'_>) -> Result<(), Rejection> {
+    let refused = |message| Err(Rejection::new(Kind::InvalidRequest).with_message(message));
+    if head.extensions.get::<Handshake>().is_none() {
+        return refused("The realtime API is a WebSocket: it asks for upgrade: websocket, over HTTP/1.1");
+    }
+    match bound {
+        Bound::Entry(entry) if entry.models().is_some() && models_in("", head.uri.query()).is_empty() => {
+            refused("The query must name the model, because the entry is limited to some models")
+        }
+        _ => Ok(()),
     }
 }
 

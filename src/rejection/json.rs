@@ -24,6 +24,13 @@ pub(super) fn body(rejection: &Rejection) -> (Vec<u8>, &'static str) {
             let errors = rejection.details();
             (json(&Failure { status: "failure", message, error: None, errors }), "application/json")
         }
+        Shape::Named => {
+            let (code, field) = rejection.code().unwrap_or_default();
+            (
+                json(&Named { status: "failure", error: NamedError { code, message, field }, message }),
+                "application/json",
+            )
+        }
         Shape::OpenAi(kind, code) => {
             (json(&OpenAi { error: OpenAiError { message, kind, param: None, code } }), "application/json")
         }
@@ -50,6 +57,20 @@ struct Failure<'a> {
 struct Error<'a> {
     message: &'a str,
     code: &'a str,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    status: &'static str,
+    error: NamedError<'a>,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct NamedError<'a> {
+    code: &'a str,
+    message: &'a str,
+    field: &'a str,
 }
 
 #[derive(Serialize)]

@@ -11,6 +11,8 @@ pub(super) enum Shape {
     Plain,
     /// `{"status":"failure","message":"…","error":{"message":"…","code":"…"}}`.
     Coded(&'static str),
+    /// `{"status":"failure","error":{"code":"…","message":"…","field":"…"},"message":"…"}`.
+    Named,
     /// `{"error":{"message":"…","type":"…","param":null,"code":…}}`.
     OpenAi(&'static str, Option<&'static str>),
     /// `{"message":"Not Found","ok":false}`.
@@ -64,7 +66,7 @@ macro_rules! kinds {
     };
 }
 
-use Shape::{Account, Coded, NotFound as Unknown, OpenAi, Plain};
+use Shape::{Account, Coded, Named, NotFound as Unknown, OpenAi, Plain};
 
 kinds! {
     /// No credential was shown.
@@ -95,6 +97,8 @@ kinds! {
     ModelNotAllowed: 412 PRECONDITION_FAILED, grpc 7, OpenAi("model_not_allowed_error", None), "Model is not allowed for this integration";
     /// The request can't be understood, or asks for what it may not have.
     InvalidRequest: 400 BAD_REQUEST, grpc 3, Plain, "Invalid request";
+    /// The caller brings what has to be stored (saved-only mode).
+    InlineBlocked: 400 BAD_REQUEST, grpc 3, Named, "Only saved resources may be named";
     /// Nothing is served there.
     NotFound: 404 NOT_FOUND, grpc 12, Unknown, "Not Found";
     /// The body is longer than may be buffered.

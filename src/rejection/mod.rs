@@ -37,6 +37,7 @@ struct Facts {
     message: Option<Cow<'static, str>>,
     details: Vec<String>,
     scope: Option<Cow<'static, str>>,
+    code: Option<(&'static str, &'static str)>,
     retry_after: Option<Duration>,
     headers: HeaderMap,
     facts: Extensions,
@@ -52,6 +53,7 @@ impl Rejection {
             message: None,
             details: Vec::new(),
             scope: None,
+            code: None,
             retry_after: None,
             headers: HeaderMap::new(),
             facts: Extensions::new(),
@@ -105,6 +107,12 @@ impl Rejection {
         self.change(|facts| facts.scope = Some(scope.into()))
     }
 
+    /// Says by a code what is wrong, and with which header or field; for kinds that tell it.
+    #[must_use]
+    pub fn with_code(self, code: &'static str, field: &'static str) -> Self {
+        self.change(|facts| facts.code = Some((code, field)))
+    }
+
     /// Says when to come again, in whole seconds, rounded up.
     #[must_use]
     pub fn with_retry_after(self, after: Duration) -> Self {
@@ -154,6 +162,12 @@ impl Rejection {
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         self.0.scope.as_deref()
+    }
+
+    /// The code of what is wrong, and the header or field.
+    #[must_use]
+    pub fn code(&self) -> Option<(&'static str, &'static str)> {
+        self.0.code
     }
 
     /// When to come again.

@@ -46,8 +46,9 @@ impl Outcome {
         codes.contains(&self.status) || (self.source == Source::Network && codes.contains(&500))
     }
 
+    /// An answer of 2xx, or a WebSocket that was opened.
     pub(super) fn is_success(self) -> bool {
-        (200..300).contains(&self.status)
+        (200..300).contains(&self.status) || self.status == StatusCode::SWITCHING_PROTOCOLS.as_u16()
     }
 }
 

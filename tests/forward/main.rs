@@ -18,3 +18,4 @@ mod net;
 mod pools;
 mod streams;
 mod tls;
+mod upgrade;

@@ -37,7 +37,7 @@ use crate::{
 const UNREACHABLE: &str = "The provider could not be reached";
 
 /// A provider that speaks TLS. It hands every request to the test, which answers it.
-struct Provider {
+pub(crate) struct Provider {
     address: SocketAddr,
     certificate: Vec<u8>,
     requests: Mutex<mpsc::Receiver<Exchange>>,
@@ -45,15 +45,15 @@ struct Provider {
 }
 
 /// A request, and the way to answer it.
-struct Exchange {
-    head: Parts,
+pub(crate) struct Exchange {
+    pub(crate) head: Parts,
     body: Incoming,
-    answer: tokio::sync::oneshot::Sender<Response<Feed>>,
+    pub(crate) answer: tokio::sync::oneshot::Sender<Response<Feed>>,
 }
 
 impl Provider {
     /// For `localhost`, with these protocols in ALPN.
-    async fn start(alpn: &[&str]) -> Self {
+    pub(crate) async fn start(alpn: &[&str]) -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
         let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -78,7 +78,7 @@ impl Provider {
                     counted.fetch_add(1, Ordering::SeqCst);
                     let service = service_fn(move |request| hand_over(sender.clone(), request));
                     let server = auto::Builder::new(TokioExecutor::new());
-                    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+                    let _ = server.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
                 });
             }
         });
@@ -86,16 +86,16 @@ impl Provider {
         Self { address, certificate, requests: Mutex::new(requests), connections }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.address.port())
     }
 
-    fn trusted(&self) -> Proxy {
+    pub(crate) fn trusted(&self) -> Proxy {
         Proxy::with(|client| client.root_certificate(self.certificate.clone()))
     }
 
     #[allow(clippy::await_holding_lock)] // Each provider has one test, and it takes one request after the other.
-    async fn request(&self) -> Exchange {
+    pub(crate) async fn request(&self) -> Exchange {
         soon(locked(&self.requests).recv()).await.expect("a request")
     }
 }

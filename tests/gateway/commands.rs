@@ -167,7 +167,7 @@ async fn check_tells_of_entries_and_configs_and_what_looks_wrong() {
         "@lone (groq; organisation other, every workspace; the provider's own host; every model; no credential)\n",
         "pc-1 (fallback over 2 targets; every organisation, every workspace; entries @prod @gone)\n",
         "trusted     llm.internal\n",
-        "time limits connect 5s, first byte 120s, idle 120s, shutdown 1s\n",
+        "time limits connect 5s, first byte 120s, idle 120s, WebSocket idle 300s, shutdown 1s\n",
         ": providers[0]: names no organisation",
         "names @gone, and nobody who may see the config may see an entry of this slug",
         "names @prod, which workspace default of organisation default may not see",

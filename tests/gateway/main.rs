@@ -17,10 +17,12 @@ mod hosts;
 mod http2;
 mod lifecycle;
 mod limits;
+mod models;
 #[path = "../support/net.rs"]
 #[allow(dead_code)] // Each test binary uses its own part.
 mod net;
 mod process;
+mod realtime;
 mod stored;
 mod tokens;
 #[path = "../sign/verify.rs"]

@@ -133,7 +133,8 @@ fn some_routes_are_served_nowhere() {
     for (method, path, status) in [
         (Method::POST, "/v1/prompts/p-1/completions", 501),
         (Method::POST, "/v1/prompts/p-1/render", 501),
-        (Method::GET, "/v1/realtime", 501),
+        (Method::GET, "/v1/realtime", 400),
+        (Method::POST, "/v1/realtime/client_secrets", 200),
         (Method::TRACE, "/v1/models", 404),
         (Method::CONNECT, "/v1/models", 404),
         (Method::PUT, "/v1/models", 200),

@@ -1,6 +1,6 @@
 """The provider that stands behind the gateway in these tests.
 
-It answers OpenAI's routes under /v1 and Anthropic's under /anthropic/v1, and refuses with a clear error whatever a
+It answers OpenAI's routes under /v1, Anthropic's under /anthropic/v1 and Google's under /google, and refuses with a clear error whatever a
 gateway must never send: a wrong or missing credential, a gateway key, an `x-portkey-` header, a header outside the
 list that unified routes pass on, an unknown path. Every request is kept for the tests to look at. Below /status, /reset
 and /stall it fails: with status 500, by a reset of the connection, by saying nothing.
@@ -21,23 +21,27 @@ import re
 import socket
 import struct
 import threading
+import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import routes
 
 GATEWAY_KEYS = tuple(os.environ[f"SDK_TEST_{name}_KEY"] for name in ("GATEWAY", "DEFAULT", "LIMITED"))
 OPENAI_KEY = os.environ["SDK_TEST_OPENAI_KEY"]
 STORED_KEY = os.environ["SDK_TEST_STORED_KEY"]
 ANTHROPIC_KEY = os.environ["SDK_TEST_ANTHROPIC_KEY"]
+GOOGLE_KEY = os.environ["SDK_TEST_GOOGLE_KEY"]
 RATE_LIMITED_MODEL = "model-rate-limited"
 RETRY_AFTER = "17"
 FAILING_MODEL = "model-failing"
 HOLD_SECONDS = 5
 FAULTS = ("status", "reset", "stall")
-CREDENTIAL_HEADERS = ("authorization", "x-api-key", "api-key", "cookie")
+CREDENTIAL_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie")
 
 PASSED_ON_BY_UNIFIED_ROUTES = re.compile(
     r"accept|accept-encoding|content-type|content-encoding|content-length|user-agent|idempotency-key"
-    r"|openai-.*|anthropic-.*|traceparent|tracestate"
-    r"|host|connection|transfer-encoding|authorization|x-api-key"
+    r"|openai-.*|anthropic-.*|traceparent|tracestate|cdn-loop"
+    r"|host|connection|transfer-encoding|authorization|x-api-key|upgrade|sec-websocket-.*"
 )
 
 
@@ -130,37 +134,46 @@ class Provider(Handler):
     def do_POST(self):
         self.serve()
 
+    def do_PUT(self):
+        self.serve()
+
+    def do_PATCH(self):
+        self.serve()
+
+    def do_DELETE(self):
+        self.serve()
+
     def serve(self):
         body = self.read_body()
         headers = [[name.lower(), value] for name, value in self.headers.items()]
         request = {
             "method": self.command, "path": self.path, "headers": headers, "sha256": sha256(body), "accepted": True,
-            "stored": STORED_KEY in self.headers.get("Authorization", ""),
+            "stored": STORED_KEY in f"{headers} {self.path}",
         }
         STATE.record(request)
         try:
             route = self.route()
-            check_headers(self.path, headers)
+            check_headers(self.command, self.path, headers)
             route(body)
         except Refused as refusal:
             request["accepted"] = False
             self.answer(refusal.status, {"error": {"message": f"the provider refuses: {refusal}", "type": "refused"}})
 
     def route(self):
-        routes = {
+        own = {
             "POST /v1/chat/completions": self.chat,
             "POST /v1/embeddings": self.embeddings,
             "POST /v1/files": self.upload,
             "GET /v1/models": self.models,
-            "POST /anthropic/v1/messages": self.messages,
         }
         name = f"{self.command} {self.path}"
         fault = self.path.split("/")[1]
         if fault in FAULTS:
             return getattr(self, f"fail_by_{fault}")
-        if name not in routes:
+        route = own.get(name) or routes.find(self)
+        if route is None:
             raise Refused(400, f"no such route: {name}")
-        return routes[name]
+        return route
 
     def fail_by_status(self, _):
         self.answer(500, {"error": {"message": "out of order", "type": "server_error"}})
@@ -242,13 +255,31 @@ class Provider(Handler):
         model = {"id": "model-1", "object": "model", "created": 1, "owned_by": "provider"}
         self.answer(200, {"object": "list", "data": [model]})
 
-    def messages(self, body):
-        asked = self.json_object(body)
-        self.answer(200, {
-            "id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"],
-            "content": [{"type": "text", "text": asked["messages"][-1]["content"]}],
-            "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1},
-        })
+    def held(self, model):
+        """Waits for the test to let the stream of MODEL go on; if it doesn't, the stream breaks off."""
+        stream = STATE.stream(model)
+
+        def wait():
+            stream["finished"] = stream["released"].wait(HOLD_SECONDS)
+            self.close_connection = not stream["finished"]
+            return stream["finished"]
+
+        return wait
+
+    def begin_chunks(self, content_type):
+        self.send_response(200)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def write_chunk(self, content):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+
+    def end_chunks(self):
+        self.wfile.write(b"0\r\n\r\n")
+
+    def form(self, body):
+        return multipart_fields(self.headers.get("Content-Type", ""), body)
 
     def json_object(self, body):
         if self.headers.get("Content-Type", "").split(";")[0] != "application/json":
@@ -259,7 +290,7 @@ class Provider(Handler):
             raise Refused(400, "the body is not JSON") from None
 
 
-def check_headers(path, headers):
+def check_headers(method, path, headers):
     names = [name for name, _ in headers]
     for name, value in headers:
         if name.startswith("x-portkey-"):
@@ -270,11 +301,16 @@ def check_headers(path, headers):
             raise Refused(400, f"a token arrived in {name}")
         if names.count(name) > 1:
             raise Refused(400, f"header {name} arrived more than once")
-        if path != "/v1/models" and not PASSED_ON_BY_UNIFIED_ROUTES.fullmatch(name):
+        if routes.is_unified(method, path) and not PASSED_ON_BY_UNIFIED_ROUTES.fullmatch(name):
             raise Refused(400, f"header {name} arrived on a unified route")
     credentials = {name: value for name, value in headers if name in CREDENTIAL_HEADERS}
-    if path.startswith("/anthropic/"):
-        expected = {"x-api-key": ANTHROPIC_KEY}
+    query = urllib.parse.parse_qs(path.partition("?")[2])
+    if path.startswith("/google/"):
+        if query.get("key") not in ([GOOGLE_KEY], [STORED_KEY]):
+            raise Refused(401, "no key arrived in the query")
+        expected = {}
+    elif path.startswith("/anthropic/"):
+        expected = {"x-api-key": STORED_KEY if credentials.get("x-api-key") == STORED_KEY else ANTHROPIC_KEY}
         if "anthropic-version" not in names:
             raise Refused(400, "no anthropic-version arrived")
     else:

@@ -13,6 +13,7 @@ DEFAULT_KEY = os.environ["SDK_TEST_DEFAULT_KEY"]
 LIMITED_KEY = os.environ["SDK_TEST_LIMITED_KEY"]
 OPENAI_KEY = os.environ["SDK_TEST_OPENAI_KEY"]
 ANTHROPIC_KEY = os.environ["SDK_TEST_ANTHROPIC_KEY"]
+GOOGLE_KEY = os.environ["SDK_TEST_GOOGLE_KEY"]
 
 CONFIG = {"provider": "openai", "api_key": OPENAI_KEY}
 WORDS = "naïve ☃ \"quoted\""

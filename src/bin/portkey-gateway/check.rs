@@ -41,6 +41,9 @@ fn describe(settings: &Settings) -> Vec<String> {
         None => lines.push("mode        open: callers bring the provider's credential".to_owned()),
         Some(keys) => lines.push(format!("mode        required: {} keys", keys.len())),
     }
+    if settings.saved_only {
+        lines.push("saved only  callers name entries and saved configs, and nothing of their own".to_owned());
+    }
     lines.extend(settings.keys.iter().flatten().map(key));
     lines.extend(settings.jwt.iter().map(|jwt| format!("jwt         {}", jwt.describe())));
     lines.extend(settings.workspaces.samples().iter().map(workspace));
@@ -65,8 +68,8 @@ fn describe(settings: &Settings) -> Vec<String> {
         lines.push(format!("proxy       {url}"));
     }
     lines.push(format!(
-        "time limits connect {:?}, first byte {:?}, idle {:?}, shutdown {:?}",
-        upstream.connect, upstream.first_byte, upstream.idle, settings.grace
+        "time limits connect {:?}, first byte {:?}, idle {:?}, WebSocket idle {:?}, shutdown {:?}",
+        upstream.connect, upstream.first_byte, upstream.idle, upstream.session_idle, settings.grace
     ));
     lines.extend(counting(settings));
     let of_tokens = settings.jwt.iter().flat_map(JwtSettings::warnings);

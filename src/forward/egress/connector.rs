@@ -47,6 +47,7 @@ impl Egress {
             per_host: 10_000,
             total: 10_000,
             roots: Vec::new(),
+            http1: false,
         }
     }
 }
@@ -62,6 +63,7 @@ pub struct EgressBuilder {
     per_host: usize,
     total: usize,
     roots: Vec<CertificateDer<'static>>,
+    http1: bool,
 }
 
 impl EgressBuilder {
@@ -134,6 +136,12 @@ impl EgressBuilder {
         Ok(self.with_tls(tls))
     }
 
+    /// For connections that stop to speak HTTP, which none of HTTP/2 can.
+    pub(in crate::forward) fn http1(mut self) -> Self {
+        self.http1 = true;
+        self
+    }
+
     pub(in crate::forward) fn tls(&self) -> Result<ClientConfig, ClientError> {
         tls::config(&self.roots)
     }
@@ -145,12 +153,13 @@ impl EgressBuilder {
             proxy: self.proxy,
             limit: self.limit,
         };
-        let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions();
-        Egress {
-            https: builder.wrap_connector(dialer),
-            limit: self.limit,
-            places: Places::new(self.per_host, self.total),
-        }
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let https = if self.http1 {
+            builder.enable_http1().wrap_connector(dialer)
+        } else {
+            builder.enable_all_versions().wrap_connector(dialer)
+        };
+        Egress { https, limit: self.limit, places: Places::new(self.per_host, self.total) }
     }
 }
 

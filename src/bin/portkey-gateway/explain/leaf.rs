@@ -16,7 +16,7 @@ use http::{
 use http_body::Body;
 use http_body_util::{BodyExt as _, Collected, Empty};
 use serde_json::Value;
-use tower_portkey::context::{CredentialSource, Entry, HostOrigin, Owner, Principal, RequestConfig, Target};
+use tower_portkey::context::{CredentialSource, Entry, Handshake, HostOrigin, Owner, Principal, RequestConfig, Target};
 use tower_service::Service;
 
 use super::mask;
@@ -56,6 +56,7 @@ where
             tower_portkey::header::strip_hop_by_hop(&mut head.headers);
             let mut lines = vec![format!("would be sent: {} {}", head.method, mask::url(&head.uri))];
             lines.extend(head.extensions.get::<Target>().map(target));
+            lines.extend(head.extensions.get::<Handshake>().map(|_| "    as a WebSocket".to_owned()));
             lines.extend(mask::headers(&head.headers));
             lines.extend(limits(&head.extensions));
             lines.extend(model(&body).map(|model| format!("    model in the body: {model}")));

@@ -107,7 +107,7 @@ enum Shown {
 
 /// Headers that hold nothing to hide.
 const HARMLESS: &str = "host content-type content-length content-encoding accept accept-encoding user-agent openai-beta \
-                        anthropic-version anthropic-beta";
+                        anthropic-version anthropic-beta connection upgrade sec-websocket-version sec-websocket-extensions";
 /// The same behind `x-portkey-`.
 const HARMLESS_OF_PORTKEY: &str = "provider virtual-key request-timeout trace-id span-id span-name parent-span-id metadata \
                                    forward-headers strict-open-ai-compliance mode debug cache-namespace retry-count \

@@ -8,11 +8,11 @@ mod steps;
 use std::{convert::Infallible, error::Error, future::poll_fn, path::PathBuf, process::ExitCode};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Collected, Full};
 use tower_layer::Layer;
-use tower_portkey::limit::LocalCounters;
+use tower_portkey::{context::Route, limit::LocalCounters};
 use tower_service::Service;
 
 use crate::{
@@ -141,7 +141,23 @@ impl Explain {
         if self.model.is_some() {
             headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         }
+        let is_realtime = method == Method::GET && Route::of(&method, uri.path()).is_realtime();
+        if is_realtime && !headers.contains_key(header::UPGRADE) {
+            handshake(headers);
+        }
         (*request.method_mut(), *request.uri_mut()) = (method, uri);
         Ok(request)
+    }
+}
+
+/// What every client of the realtime API sends.
+fn handshake(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (header::CONNECTION, "Upgrade"),
+        (header::UPGRADE, "websocket"),
+        (header::SEC_WEBSOCKET_KEY, "AAAAAAAAAAAAAAAAAAAAAA=="),
+        (header::SEC_WEBSOCKET_VERSION, "13"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
     }
 }

@@ -13,6 +13,7 @@ pub(crate) fn client(settings: &Settings, own: &[SocketAddr]) -> Result<Client, 
         .connect_timeout(upstream.connect)
         .first_byte_timeout(upstream.first_byte)
         .idle_timeout(upstream.idle)
+        .session_idle_timeout(upstream.session_idle)
         .connections_per_host(upstream.per_host)
         .connections_per_caller_host(upstream.per_caller_host)
         .own_addresses(own.iter().copied());

@@ -58,7 +58,7 @@ fn with_facts<A, C, E, K>(
     sign: SignLayer,
 ) -> Result<PortkeyLayerBuilder<A, C, E, K>, BuildError> {
     let limits = &settings.limits;
-    let builder = builder.trusted_hosts(settings.trusted_hosts.clone());
+    let builder = builder.trusted_hosts(settings.trusted_hosts.clone()).saved_only(settings.saved_only);
     let builder = builder.prices(settings.prices.clone()).include_usage(limits.include_usage);
     let builder = limits.default_output_tokens.into_iter().fold(builder, PortkeyLayerBuilder::default_output_tokens);
     let urls = settings.base_urls.values();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -33,6 +33,9 @@ pub(crate) async fn answer(
         Line { began: Instant::now(), method: request.method().clone(), uri: request.uri().clone(), told: false };
     request.extensions_mut().insert(in_flight.attempts());
     let response = gateway.answer(request).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        in_flight.upgrades();
+    }
     line.tell(&response);
     Ok(response.map(|body| Counted { body, in_flight }))
 }

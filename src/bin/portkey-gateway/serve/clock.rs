@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -37,6 +37,8 @@ pub(crate) struct Clock {
     signs: Arc<AtomicUsize>,
     /// How long requests may show no sign of life. Longer than a provider may be silent.
     stall: Duration,
+    /// Whether the connection has become a WebSocket, which has a limit of its own.
+    is_upgraded: AtomicBool,
 }
 
 /// A request in flight, until it is dropped.
@@ -47,7 +49,13 @@ impl Clock {
     /// `silence` is how long a provider may be silent.
     pub(crate) fn new(silence: Duration) -> Self {
         let zero = || AtomicUsize::new(0);
-        Self { started: zero(), ended: zero(), signs: Arc::default(), stall: silence + WRITE }
+        Self {
+            started: zero(),
+            ended: zero(),
+            signs: Arc::default(),
+            stall: silence + WRITE,
+            is_upgraded: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn start(self: &Arc<Self>) -> InFlight {
@@ -68,6 +76,11 @@ impl InFlight {
         Attempts(Arc::clone(&self.0.signs))
     }
 
+    /// The connection becomes a WebSocket once this request is answered.
+    pub(crate) fn upgrades(&self) {
+        self.0.is_upgraded.store(true, Ordering::Relaxed);
+    }
+
     /// The client takes more of the answer.
     pub(crate) fn is_alive(&self) {
         self.0.signs.fetch_add(1, Ordering::Relaxed);
@@ -86,9 +99,11 @@ impl Drop for InFlight {
 /// The timer is set again only where the limit comes nearer, and looked at when it fires: a connection that is in use
 /// pays for reading the time now and then, and for nothing else.
 #[derive(Debug)]
-pub(crate) struct Clocked<I> {
+pub(crate) struct Clocked<I, G = ()> {
     io: I,
     clock: Arc<Clock>,
+    /// What is held as long as the connection is open.
+    _open: G,
     /// Whether a head is being read.
     in_head: bool,
     /// Requests that had started when somebody last had to wait for bytes.
@@ -107,13 +122,14 @@ pub(crate) struct Clocked<I> {
     is_stalled: bool,
 }
 
-impl<I> Clocked<I> {
-    pub(crate) fn new(io: I, clock: Arc<Clock>) -> Self {
+impl<I, G> Clocked<I, G> {
+    pub(crate) fn new(io: I, clock: Arc<Clock>, open: G) -> Self {
         let limit = Instant::now() + HEAD;
         let timer = Box::pin(sleep_until(limit));
         Self {
             io,
             clock,
+            _open: open,
             in_head: true,
             seen: 0,
             was_busy: false,
@@ -144,6 +160,9 @@ impl<I> Clocked<I> {
 
     /// Nothing more is there to read: how long may that last?
     fn waits(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.clock.is_upgraded.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
         let new = std::mem::take(&mut self.is_new);
         let started = self.clock.started.load(Ordering::Relaxed);
         let made_a_request = std::mem::replace(&mut self.seen, started) != started;
@@ -190,7 +209,7 @@ impl<I> Clocked<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Clocked<I> {
+impl<I: AsyncRead + Unpin, G: Unpin> AsyncRead for Clocked<I, G> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
@@ -202,7 +221,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Clocked<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Clocked<I> {
+impl<I: AsyncWrite + Unpin, G: Unpin> AsyncWrite for Clocked<I, G> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.io).poll_write(cx, bytes);
@@ -243,7 +262,7 @@ mod tests {
     fn connection() -> (DuplexStream, Clocked<DuplexStream>, Arc<Clock>) {
         let (client, server) = duplex(64);
         let clock = Arc::new(Clock::new(10 * IDLE));
-        (client, Clocked::new(server, Arc::clone(&clock)), clock)
+        (client, Clocked::new(server, Arc::clone(&clock), ()), clock)
     }
 
     /// Whether reading ends, and how, within `time`.
@@ -335,6 +354,20 @@ mod tests {
         request.attempts().0.fetch_add(1, Ordering::Relaxed);
         assert!(read(&mut io, clock.stall - Duration::from_secs(1)).await.is_none());
         assert!(timed_out(read(&mut io, clock.stall + IDLE).await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_became_a_websocket_may_be_silent() {
+        let (mut client, mut io, clock) = connection();
+        client.write_all(b"GET").await.expect("room");
+        read(&mut io, MOMENT).await;
+        let request = clock.start();
+        request.upgrades();
+        drop(request);
+        assert!(read(&mut io, 10 * IDLE).await.is_none());
+        client.write_all(b"frame").await.expect("room");
+        read(&mut io, MOMENT).await;
+        assert!(read(&mut io, 10 * IDLE).await.is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{sleep, timeout},
 };
 
@@ -53,6 +53,7 @@ impl Server {
         let builder = Arc::new(builder());
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(places()));
+        let (open, mut closed) = mpsc::channel::<()>(1);
         let mut stop = pin!(stop);
         let grace = loop {
             let (stream, place) = tokio::select! {
@@ -60,24 +61,34 @@ impl Server {
                 accepted = accept(&self.listener, &places) => accepted,
             };
             let (builder, current, watcher) = (Arc::clone(&builder), Arc::clone(&current), graceful.watcher());
+            let open = Open { _place: place, _open: open.clone() };
             tokio::spawn(async move {
                 let clock = Arc::new(Clock::new(current.silence()));
-                let io = TokioIo::new(Clocked::new(stream, Arc::clone(&clock)));
+                let io = TokioIo::new(Clocked::new(stream, Arc::clone(&clock), open));
                 let service = service_fn(move |request: Request<Incoming>| {
                     access::answer(Arc::clone(&current), clock.start(), request)
                 });
-                if let Err(error) = watcher.watch(builder.serve_connection(io, service)).await {
+                if let Err(error) = watcher.watch(builder.serve_connection_with_upgrades(io, service)).await {
                     tracing::debug!(error, "connection ended");
                 }
-                drop(place);
             });
         };
         // New connections are refused from here on.
-        drop(self.listener);
-        if timeout(grace, graceful.shutdown()).await.is_err() {
+        drop((self.listener, open));
+        // A connection that became a WebSocket is none of HTTP any more, but open.
+        let over = async { tokio::join!(graceful.shutdown(), closed.recv()) };
+        if timeout(grace, over).await.is_err() {
             tracing::warn!("requests in flight took longer than the grace and were cut");
         }
     }
+}
+
+/// What a connection holds until it is closed, also when it has become a WebSocket.
+#[derive(Debug)]
+struct Open {
+    _place: Option<OwnedSemaphorePermit>,
+    /// Nothing is sent: that the last one is gone says that all are closed.
+    _open: mpsc::Sender<()>,
 }
 
 /// As many as there may be, and no more than there are files for: one to the client and one to its provider.

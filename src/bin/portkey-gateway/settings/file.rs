@@ -28,6 +28,7 @@ pub(crate) struct File {
     pub(crate) mode: Mode,
     #[serde(default)]
     pub(crate) allow_open_on_network: bool,
+    pub(crate) saved_only: Option<Spanned<bool>>,
     #[serde(default = "File::no_hosts")]
     pub(crate) trusted_hosts: Spanned<Vec<String>>,
     #[serde(default = "File::grace")]

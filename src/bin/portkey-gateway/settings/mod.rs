@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) providers: Vec<Provider>,
     /// Saved configs.
     pub(crate) configs: Vec<Config>,
+    /// Whether callers may name stored entries and saved configs only.
+    pub(crate) saved_only: bool,
     /// Hosts that callers may name although they are private.
     pub(crate) trusted_hosts: TrustedHosts,
     /// The same, as the operator wrote them.
@@ -135,6 +137,7 @@ impl Settings {
             let why = "open mode on an address that is not loopback needs allow_open_on_network = true";
             return Err(Problem::new(Some(file.listen.span()), "listen", why));
         }
+        let saved_only = saved_only(file)?;
         let mut warnings = if keys.is_none() { unused_in_open_mode(file) } else { file.unpriced() };
         let principals: Vec<_> = keys.iter().flatten().map(GatewayKey::principal).collect();
         warnings.extend(
@@ -155,6 +158,7 @@ impl Settings {
             workspaces,
             providers,
             configs,
+            saved_only,
             trusted_hosts,
             trusted_host_texts,
             base_urls,
@@ -180,6 +184,16 @@ fn unused_in_open_mode(file: &File) -> Vec<Problem> {
         ("configs", file.configs.first().map(Spanned::span), "nobody can name a saved config in open mode"),
     ];
     first.into_iter().filter_map(|(name, span, why)| Some(Problem::new(Some(span?), name, why))).collect()
+}
+
+/// In open mode nothing is saved, and every request would be refused.
+fn saved_only(file: &File) -> Result<bool, Problem> {
+    match &file.saved_only {
+        Some(on) if *on.get_ref() && file.mode == Mode::Open => {
+            Err(Problem::new(Some(on.span()), "saved_only", "needs mode = \"required\": nothing is saved in open mode"))
+        }
+        on => Ok(on.as_ref().is_some_and(|on| *on.get_ref())),
+    }
 }
 
 /// Whoever reaches the address may read who has which limits.

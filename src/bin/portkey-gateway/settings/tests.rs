@@ -77,6 +77,8 @@ fn what_is_wrong_is_named_by_line_and_key() {
             "mode = \"open\"\n[upstream]\nproxy = \"http://p:1\"\nno_proxy = [\"10.0.0.0/8\"]",
             "gw.toml:4: upstream.no_proxy: trusted host",
         ),
+        ("mode = \"open\"\n[upstream]\nsession_idle_timeout_ms = 0", "gw.toml:3:"),
+        ("mode = \"open\"\nsaved_only = true", "gw.toml:2: saved_only: needs mode = \"required\""),
         ("mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = \"short\"", "gw.toml:4: keys[0].key: a gateway key has 20"),
         ("mode = \"required\"\n[[keys]]\nid = \"a\"", "keys[0].key: give either"),
         ("mode = \"required\"\n[[keys]]\nid = \"a\"\nkey = { env = \"NO_SUCH_VARIABLE_1\" }", "NO_SUCH_VARIABLE_1"),

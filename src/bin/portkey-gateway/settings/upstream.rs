@@ -18,6 +18,7 @@ pub(crate) struct UpstreamTable {
     connect_timeout_ms: NonZeroU64,
     first_byte_timeout_ms: NonZeroU64,
     idle_timeout_ms: NonZeroU64,
+    session_idle_timeout_ms: NonZeroU64,
     connections_per_host: NonZeroUsize,
     connections_per_caller_host: NonZeroUsize,
     proxy: Option<Spanned<String>>,
@@ -36,6 +37,8 @@ pub(crate) struct Upstream {
     pub(crate) first_byte: Duration,
     /// Between two chunks of a response.
     pub(crate) idle: Duration,
+    /// Of a WebSocket, in both directions.
+    pub(crate) session_idle: Duration,
     /// Connections to one host.
     pub(crate) per_host: usize,
     /// Connections to one host that a caller named.
@@ -53,6 +56,7 @@ impl UpstreamTable {
             connect: time(self.connect_timeout_ms),
             first_byte: time(self.first_byte_timeout_ms),
             idle: time(self.idle_timeout_ms),
+            session_idle: time(self.session_idle_timeout_ms),
             per_host: self.connections_per_host.get(),
             per_caller_host: self.connections_per_caller_host.get(),
             proxy: self.proxy()?,
@@ -112,6 +116,7 @@ impl Default for UpstreamTable {
             connect_timeout_ms: seconds(5),
             first_byte_timeout_ms: seconds(120),
             idle_timeout_ms: seconds(120),
+            session_idle_timeout_ms: seconds(300),
             connections_per_host: count(10_000),
             connections_per_caller_host: count(256),
             proxy: None,
