@@ -53,7 +53,6 @@
 
 mod content;
 mod entries;
-mod form;
 mod future;
 mod job;
 mod layer;

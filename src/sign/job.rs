@@ -11,13 +11,14 @@ use bytes::Bytes;
 use http::{HeaderName, Request, request::Parts};
 use http_body::Body;
 
-use super::{credentials::KeysFuture, head::sign, key::Scope, layer::Settings, read::Reader, time::Stamp};
+use super::{credentials::KeysFuture, head::sign, key::Scope, layer::Settings, time::Stamp};
 use crate::{
     body::FullOr,
     budget::Share,
     context::{AwsKeys, AwsSigning, Target},
     guard::Decision,
     rejection::{Kind, Rejection},
+    whole::Reader,
 };
 
 /// A refusal, and the head of the request that it answers.

@@ -56,7 +56,6 @@ mod head;
 mod job;
 mod key;
 mod layer;
-mod read;
 mod role;
 mod service;
 mod sessions;

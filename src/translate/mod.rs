@@ -54,6 +54,7 @@ mod future;
 mod job;
 mod layer;
 mod prepare;
+mod s3;
 mod service;
 
 pub use body::TranslateBody;

@@ -56,6 +56,7 @@ USAGE = {"inputTokens": 7, "outputTokens": 3, "totalTokens": 30, "cacheReadInput
 
 _session = botocore.session.get_session()
 RUNTIME = _session.get_service_model("bedrock-runtime")
+AGENTS = _session.get_service_model("bedrock-agent-runtime")
 
 
 class Aws(State):
@@ -167,6 +168,8 @@ class Provider(Handler):
             }
             if parts[3] in routes and shown.get("service", "bedrock") == "bedrock":
                 return routes[parts[3]](model, body)
+        if (self.command, path) == ("POST", "/rerank"):
+            return self.rerank(body)
         if shown.get("service") == "s3":
             return self.s3(path, query, body)
         raise Refused(404, f"no such route: {self.command} {path} of {shown}")
@@ -216,7 +219,7 @@ class Provider(Handler):
             return self.answer(200, answer, [("x-amzn-bedrock-input-token-count", str(4 * len(vectors)))])
         if model.startswith("amazon.titan-embed"):
             return self.answer(200, {"embedding": [0.25, -0.5, 1.0], "inputTextTokenCount": 4})
-        if "anthropic." in model:
+        if "anthropic." in model or model.startswith("arn:"):
             check_anthropic(asked)
             words = last_words(asked)
             return self.answer(200, {
@@ -249,11 +252,21 @@ class Provider(Handler):
             frames[3:] = [frame("exception", "throttlingException", {"message": "it broke"})]
         self.send_frames(model, frames)
 
-    def count_tokens(self, _, body):
-        check_shape("CountTokens", "m", json_object(body))
+    def count_tokens(self, model, body):
+        fail_as(model)
+        check_shape("CountTokens", {"modelId": model, **json_object(body)})
         asked = json_object(base64.b64decode(json_object(body)["input"]["invokeModel"]["body"]))
         check_anthropic(asked)
         self.answer(200, {"inputTokens": len(last_words(asked))})
+
+    def rerank(self, body):
+        asked = json_object(body)
+        check_shape("Rerank", asked, AGENTS)
+        options = asked["rerankingConfiguration"]["bedrockRerankingConfiguration"]
+        if not options["modelConfiguration"]["modelArn"].startswith("arn:aws:bedrock:eu-central-1::foundation-model/"):
+            raise Refused(400, f"no model: {options}")
+        results = [{"index": index, "relevanceScore": 1 / (1 + index)} for index in range(options["numberOfResults"])]
+        self.answer(200, {"results": results})
 
     def send_frames(self, model, frames):
         check_frames(frames)
@@ -431,15 +444,15 @@ def json_object(body):
     return asked
 
 
-def check_shape(operation, model, asked):
-    report = ParamValidator().validate({"modelId": model, **asked}, RUNTIME.operation_model(operation).input_shape)
+def check_shape(operation, asked, service=RUNTIME):
+    report = ParamValidator().validate(asked, service.operation_model(operation).input_shape)
     if report.has_errors():
         raise Refused(400, report.generate_report())
 
 
 def read_converse(operation, model, body):
     asked = json_object(body)
-    check_shape(operation, model, asked)
+    check_shape(operation, {"modelId": model, **asked})
     roles = [turn["role"] for turn in asked["messages"]]
     if roles[::2] != ["user"] * len(roles[::2]) or roles[1::2] != ["assistant"] * len(roles[1::2]):
         raise Refused(400, f"roles must take turns: {roles}")
@@ -495,7 +508,7 @@ def answer_to(asked):
 
 def fail_as(model):
     """`ThrottlingException`, … fail always; `flaky-2-…` twice."""
-    name = model.split(":")[0]
+    name = model.split("/")[-1].split(":")[0]
     if name in EXCEPTIONS:
         raise Failed(name, f"{name} it is")
     if model.startswith("flaky-") and STATE.attempt(model) < int(model.split("-")[1]):

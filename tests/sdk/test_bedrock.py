@@ -4,13 +4,16 @@ import asyncio
 import base64
 import hashlib
 import http.client
+import io
 import json
 import os
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
 
+import anthropic
 import boto3
 import botocore.exceptions
 import openai
@@ -476,6 +479,136 @@ def test_embeddings(model, input_, tokens):
     count = 1 if isinstance(input_, str) else len(input_)
     assert [item.embedding for item in answer.data] == [[0.25, -0.5, 1.0]] * count
     assert (answer.model, answer.usage.prompt_tokens) == (model, tokens)
+
+
+# --- Files, which are objects of S3
+
+
+LINES = b"".join(b'{"recordId":"%d","modelInput":{"n":%d}}\r\n' % (number, number) for number in range(20_000)) + b"\n--x\r\n\0"
+
+
+def test_a_file_is_an_object():
+    openai_client = client(provider="@bedrock")
+    uploaded = openai_client.files.create(file=("lines.jsonl", io.BytesIO(LINES), "application/jsonl"), purpose="batch")
+    request = only_arrival()
+    shown = request["shown"]
+    assert (request["method"], shown["service"], shown["key"]) == ("PUT", "s3", "AKIDSTORED")
+    assert (request["sha256"], dict(request["headers"])["content-type"]) == (sha256(LINES), "application/jsonl")
+    assert request["path"].startswith("/stored-bucket/") and request["path"].endswith(".jsonl")
+    assert (uploaded.object, uploaded.bytes, uploaded.purpose, uploaded.status) == ("file", len(LINES), "batch", "processed")
+    assert uploaded.filename == "s3:/" + request["path"]
+    assert uploaded.id == urllib.parse.quote(uploaded.filename, safe="")
+    # By the id that was given out, and by the object's own name.
+    for file_id in (uploaded.id, uploaded.filename):
+        found = openai_client.files.retrieve(file_id)
+        assert (found.id, found.bytes, found.created_at) == (uploaded.id, len(LINES), 1735787045)
+        assert openai_client.files.content(file_id).read() == LINES
+    with pytest.raises(openai.NotFoundError, match="The key does not exist") as raised:
+        openai_client.files.content("s3://stored-bucket/nothing here+&.jsonl")
+    assert raised.value.type == "NoSuchKey"
+    assert arrived()[-1]["path"] == "/stored-bucket/nothing%20here%2B%26.jsonl"
+    for call in (lambda: openai_client.files.delete(uploaded.id), lambda: openai_client.files.list()):
+        with pytest.raises(openai.APIStatusError) as raised:
+            call()
+        assert raised.value.status_code == 501
+
+
+def test_a_callers_object_has_the_name_that_it_is_given():
+    openai_client = client(
+        provider="bedrock", **callers_keys("ASIACALLER"), aws_s3_bucket="callers-bucket", aws_s3_object_key="a b/u+c.jsonl",
+        amz_server_side_encryption_aws_kms_key_id="arn:aws:kms:us-east-1:1:key/k",
+    )
+    uploaded = openai_client.files.create(file=("x", b"{}"), purpose="fine-tune")
+    request = only_arrival()
+    headers = dict(request["headers"])
+    assert (request["path"], uploaded.filename) == ("/callers-bucket/a%20b/u%2Bc.jsonl", "s3://callers-bucket/a b/u+c.jsonl")
+    assert headers["x-amz-server-side-encryption"] == "aws:kms"
+    assert headers["x-amz-server-side-encryption-aws-kms-key-id"] == "arn:aws:kms:us-east-1:1:key/k"
+    assert {"x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"} <= set(request["shown"]["signed"])
+    assert (uploaded.purpose, uploaded.bytes) == ("fine-tune", 2)
+
+
+def test_a_file_that_is_too_long_is_413():
+    with pytest.raises(openai.APIStatusError) as raised:
+        client(provider="@bedrock").files.create(file=("x", bytes(33 * 1024 * 1024)), purpose="batch")
+    assert raised.value.status_code == 413
+    with pytest.raises(openai.BadRequestError, match="aws_s3_bucket|aws-s3-bucket"):
+        client(provider="@bedrock-session").files.create(file=("x", b"{}"), purpose="batch")
+    assert arrived() == []
+
+
+# --- Anthropic's messages, and what else a model is asked
+
+
+def post(path, body, **headers):
+    request = urllib.request.Request(GATEWAY + path, json.dumps(body).encode(), {
+        "content-type": "application/json", "x-portkey-api-key": GATEWAY_KEY, "x-portkey-provider": "@bedrock", **headers,
+    })
+    try:
+        with _direct.open(request, timeout=20) as answer:
+            return answer.status, answer.headers["content-type"], answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers["content-type"], error.read()
+
+
+@pytest.mark.parametrize("model", [MODEL, MODELS[5], MODELS[6]])
+def test_messages_of_anthropics(model):
+    made = anthropic_client()
+    message = made.messages.create(model=model, max_tokens=9, messages=MESSAGES)
+    assert (message.content[0].text, message.stop_reason, message.usage.output_tokens) == (WORDS, "end_turn", 3)
+    with made.messages.stream(model=model, max_tokens=9, messages=MESSAGES) as stream:
+        assert "".join(stream.text_stream) == WORDS
+        assert stream.get_final_message().stop_reason == "end_turn"
+    encoded = urllib.parse.quote(model, safe="-._~")
+    whole, streamed = arrived()
+    assert (whole["path"], streamed["path"]) == (f"/model/{encoded}/invoke", f"/model/{encoded}/invoke-with-response-stream")
+    assert sorted(json.loads(streamed["body"])) == ["anthropic_version", "max_tokens", "messages"]
+    betas = made.beta.messages.create(model=model, max_tokens=9, messages=MESSAGES, betas=["a-1", "b-2"])
+    assert betas.content[0].text == WORDS
+    assert json.loads(arrived()[-1]["body"])["anthropic_beta"] == ["a-1", "b-2"]
+
+
+def test_errors_of_messages_are_anthropics():
+    made = anthropic_client()
+    with pytest.raises(anthropic.RateLimitError, match="bedrock error: ThrottlingException it is") as raised:
+        made.messages.create(model="arn:aws:bedrock:us-east-1:1:provisioned-model/ThrottlingException", max_tokens=9, messages=MESSAGES)
+    assert raised.value.body["error"]["type"] == "rate_limit_error"
+    with pytest.raises(anthropic.APIStatusError, match="it broke"):
+        with made.messages.stream(model="anthropic.broken", max_tokens=9, messages=MESSAGES) as stream:
+            list(stream.text_stream)
+    with pytest.raises(anthropic.BadRequestError, match="max_tokens"):
+        made.messages.create(model=MODEL, messages=MESSAGES, max_tokens=anthropic.NOT_GIVEN)
+
+
+def test_tokens_are_counted():
+    counted = anthropic_client().messages.count_tokens(model="us." + MODEL, messages=MESSAGES)
+    assert counted.input_tokens == len(WORDS)
+    # Without the region that profiles begin with.
+    assert only_arrival()["path"] == f"/model/{urllib.parse.quote(MODEL, safe='-._~')}/count-tokens"
+
+
+def anthropic_client():
+    headers = createHeaders(api_key=GATEWAY_KEY, provider="@bedrock")
+    return anthropic.Anthropic(base_url=GATEWAY, api_key="not-a-credential", default_headers=headers, max_retries=0, timeout=20)
+
+
+def test_documents_are_ranked_in_coheres_words():
+    body = {"model": "cohere.rerank-v3-5:0", "query": "q", "documents": ["a", {"text": "b"}, {"c": 1}], "top_n": 2}
+    status, kind, answer = post("/v1/rerank", body)
+    assert (status, kind) == (200, "application/json"), answer
+    assert json.loads(answer)["results"] == [{"index": 0, "relevance_score": 1.0}, {"index": 1, "relevance_score": 0.5}]
+    assert only_arrival()["path"] == "/rerank"
+
+
+@pytest.mark.parametrize("path, model", [
+    ("/v1/completions", "meta.llama"), ("/v1/images/generations", "stability.sd"), ("/v1/chat/completions", "ai21.j2-mid-v1"),
+])
+def test_what_has_no_common_words_goes_in_the_vendors_own(path, model):
+    status, _, answer = post(path, {"model": model, "stream": False, "prompt": "x", "steps": 1.50})
+    assert (status, json.loads(answer)["members"]) == (200, ["prompt", "steps"])
+    assert (only_arrival()["path"], only_arrival()["body"]) == (f"/model/{model}/invoke", '{"prompt":"x","steps":1.5}')
+    status, _, answer = post(path.replace("chat/", ""), {"model": "ThrottlingException", "prompt": "x"})
+    assert (status, json.loads(answer)["error"]["message"]) == (429, "bedrock error: ThrottlingException it is")
 
 
 # --- AWS's own client, for AWS's own routes

@@ -8,7 +8,8 @@ fn found(method: &Method, path: &str, model: Option<&str>, stream: bool) -> Resu
     let caller: PathAndQuery = path.parse().expect("a path");
     let route = crate::context::Route::of(method, caller.path());
     let (rest, unified) = (route.rest().expect("below /v1"), route.is_unified());
-    let way = way(&AwsAsked { method, rest, caller: &caller, unified, model, stream })?;
+    let field = |name| (name == PortkeyHeader::AwsS3Bucket).then_some("my-bucket");
+    let way = way(&AwsAsked { method, rest, caller: &caller, unified, model, stream }, "us-east-1", field)?;
     let endpoint = match way.endpoint {
         Endpoint::Named(name) => name.to_owned(),
         Endpoint::Bucket(bucket) => format!("s3 {bucket}"),
@@ -166,7 +167,7 @@ fn models_and_ids_that_could_be_more_than_one_segment_are_refused() {
     for model in [None, Some(""), Some(long.as_str())] {
         assert_eq!(refusal("/v1/chat/completions", model), Err(Kind::InvalidRequest));
     }
-    for path in ["/v1/responses", "/v1/audio/speech", "/v1/images/edits", "/v1/files"] {
+    for path in ["/v1/responses", "/v1/audio/speech", "/v1/images/edits"] {
         assert_eq!(refusal(path, Some("m")), Err(Kind::NotImplemented), "{path}");
     }
     for id in [
