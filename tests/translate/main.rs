@@ -5,6 +5,8 @@
 mod chat;
 mod embeddings;
 mod errors;
+mod files;
+mod messages;
 mod readiness;
 mod streams;
 
