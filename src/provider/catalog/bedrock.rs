@@ -93,14 +93,19 @@ pub(super) fn way<'a, 'f>(
     let parts: Vec<&str> = asked.rest.split('/').skip(1).collect();
     let post = *asked.method == Method::POST;
     match parts[..] {
-        ["chat", "completions"] => of_model(asked, |model| match converses(model) {
-            true => (Action::Converse, Translation::Converse),
-            false => (Action::Invoke, Translation::BedrockInvoke),
+        ["chat", "completions"] => of_model(asked, |model| {
+            if converses(model) {
+                (Action::Converse, Translation::Converse)
+            } else {
+                (Action::Invoke, Translation::BedrockInvoke)
+            }
         }),
-        ["messages"] => of_model(asked, |model| match converses(model) {
-            true if !may_be_anthropics(model) => (Action::Converse, Translation::BedrockInvoke),
-            true => (Action::Invoke, Translation::BedrockMessages),
-            false => (Action::Invoke, Translation::BedrockInvoke),
+        ["messages"] => of_model(asked, |model| {
+            if may_be_anthropics(model) {
+                (Action::Invoke, Translation::BedrockMessages)
+            } else {
+                (if converses(model) { Action::Converse } else { Action::Invoke }, Translation::BedrockInvoke)
+            }
         }),
         ["embeddings"] => of_model(asked, |_| (Action::Invoke, Translation::BedrockEmbeddings)),
         ["completions"] | ["images", "generations"] => {
@@ -110,7 +115,9 @@ pub(super) fn way<'a, 'f>(
             let model = model(asked)?;
             let bare = REGIONS.iter().find_map(|region| model.strip_prefix(region)).unwrap_or(&model);
             let way = at(RUNTIME, format!("/model/{}/count-tokens", encoded(bare)));
-            Ok(Way { translation: Some(Translation::BedrockCountTokens).filter(|_| may_be_anthropics(bare)), ..way })
+            let anthropics = may_be_anthropics(bare);
+            let translation = if anthropics { Translation::BedrockCountTokens } else { Translation::BedrockInvoke };
+            Ok(Way { translation: Some(translation), ..way })
         }
         ["rerank"] => {
             let translation = Some(Translation::BedrockRerank { region: region.into() });
