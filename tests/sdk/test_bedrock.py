@@ -534,6 +534,8 @@ def test_a_file_that_is_too_long_is_413():
     assert raised.value.status_code == 413
     with pytest.raises(openai.BadRequestError, match="aws_s3_bucket|aws-s3-bucket"):
         client(provider="@bedrock-session").files.create(file=("x", b"{}"), purpose="batch")
+    with pytest.raises(openai.BadRequestError, match="opens no bucket"):
+        client(provider="@bedrock-key").files.content("s3://anybodys/key")
     assert arrived() == []
 
 

@@ -91,18 +91,18 @@ fn an_object_is_described_and_what_s3_refuses_is_told() {
     let file = || ask("/k.jsonl?attributes", Some(Translation::S3File { object: OBJECT.into() }), "");
     let dated = [("content-type", "application/xml"), ("last-modified", "Thu, 02 Jan 2025 03:04:05 GMT")];
     let xml = "<GetObjectAttributesOutput><ObjectSize>12</ObjectSize></GetObjectAttributesOutput>";
-    let told = send(TranslateLayer::new(), file(), [aws(200, &dated, xml)]);
+    let told = send(&TranslateLayer::new(), file(), [aws(200, &dated, xml)]);
     assert_eq!((told.status(), told.header("last-modified")), (200, None));
     assert_eq!((&told.json()["bytes"], &told.json()["created_at"]), (&json!(12), &json!(1_735_787_045)));
-    assert_eq!(send(TranslateLayer::new(), file(), [aws(200, &dated, "<x/>")]).status(), 502);
+    assert_eq!(send(&TranslateLayer::new(), file(), [aws(200, &dated, "<x/>")]).status(), 502);
 
     let content = || ask("/k.jsonl", Some(Translation::S3Content), "");
     let plain = [("content-type", "binary/octet-stream"), ("content-encoding", "gzip")];
-    let answer = send(TranslateLayer::new(), content(), [aws(200, &plain, "any bytes")]);
+    let answer = send(&TranslateLayer::new(), content(), [aws(200, &plain, "any bytes")]);
     assert_eq!((&answer.body[..], answer.header("content-encoding")), (&b"any bytes"[..], Some("gzip")));
     let gone = "<Error><Code>NoSuchKey</Code><Message>Gone.</Message></Error>";
     for request in [content(), file()] {
-        let answer = send(TranslateLayer::new(), request, [aws(404, &dated[..1], gone)]);
+        let answer = send(&TranslateLayer::new(), request, [aws(404, &dated[..1], gone)]);
         assert_eq!((answer.status(), &answer.json()["error"]["type"]), (404, &json!("NoSuchKey")));
     }
 }

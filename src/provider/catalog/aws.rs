@@ -119,11 +119,13 @@ pub(crate) fn plan<'f>(
     };
     // Another host answers for every bucket, so the bucket is part of the path there.
     let (scheme, authority, front) = match (base, &way.endpoint) {
-        (Some(host), Endpoint::Named(_)) => (host.scheme().clone(), host.authority().clone(), host.path().to_owned()),
-        (Some(host), Endpoint::Bucket(bucket)) => {
-            (host.scheme().clone(), host.authority().clone(), format!("{}/{bucket}", host.path()))
+        (Some(host), Endpoint::Named(_)) => {
+            (host.scheme().clone(), host.authority().clone(), Cow::Borrowed(host.path()))
         }
-        (None, endpoint) => (Scheme::HTTPS, host(endpoint, &region, domain)?, String::new()),
+        (Some(host), Endpoint::Bucket(bucket)) => {
+            (host.scheme().clone(), host.authority().clone(), Cow::Owned(format!("{}/{bucket}", host.path())))
+        }
+        (None, endpoint) => (Scheme::HTTPS, host(endpoint, &region, domain)?, Cow::Borrowed("")),
     };
     let own = match &way.query {
         Some(query) if query.is_empty() => PathAndQuery::try_from(asked.caller.path()),

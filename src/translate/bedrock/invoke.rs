@@ -138,8 +138,7 @@ mod tests {
             br#"{"model":"anthropic.x","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"a"}]}"#;
         let Messages { body: own, stream } = messages(body, None).expect("a body");
         assert!(stream);
-        let asked = json!({"max_tokens": 9, "messages": [{"role": "user", "content": "a"}]});
-        let mut expected = asked.clone();
+        let mut expected = json!({"max_tokens": 9, "messages": [{"role": "user", "content": "a"}]});
         expected["anthropic_version"] = VERSION.into();
         assert_eq!(parsed(&own), expected);
 
