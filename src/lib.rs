@@ -84,6 +84,7 @@ pub mod extract;
 mod extractors;
 #[cfg(all(feature = "jwt", feature = "client"))]
 mod fetch;
+mod form;
 #[cfg(feature = "client")]
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
 pub mod forward;
@@ -109,6 +110,8 @@ mod sts;
 #[cfg(feature = "bedrock")]
 #[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
 pub mod translate;
+#[cfg(feature = "bedrock")]
+mod whole;
 
 #[cfg(feature = "aws-ambient")]
 #[cfg_attr(docsrs, doc(cfg(feature = "aws-ambient")))]

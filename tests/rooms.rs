@@ -13,8 +13,8 @@ use std::{
 
 /// The rooms of each level. `rejection` lies below `context`.
 const LEVELS: [&[&str]; 7] = [
-    &["header", "secret", "body", "budget", "held", "host", "json"],
-    &["rejection"],
+    &["header", "secret", "body", "budget", "form", "held", "host", "json"],
+    &["rejection", "whole"],
     &["context"],
     &["guard"],
     &[

@@ -263,8 +263,8 @@ impl Target {
 
     /// What the provider is spoken to in, where it doesn't understand the body as the caller wrote it.
     #[must_use]
-    pub fn translation(&self) -> Option<Translation> {
-        self.0.translation
+    pub fn translation(&self) -> Option<&Translation> {
+        self.0.translation.as_ref()
     }
 }
 

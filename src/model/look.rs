@@ -12,11 +12,11 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    form::{self, FormError},
     rewrite::{Spelling, front, split},
     rules::{Content, Rules},
 };
 use crate::{
+    form::{self, FormError},
     json::{Members, Name, duplicate, is_alike},
     rejection::{Kind, Rejection},
 };

@@ -56,7 +56,6 @@
 
 mod content;
 mod entries;
-mod form;
 mod future;
 mod job;
 mod layer;

@@ -6,8 +6,7 @@ use http::{
     request::Parts,
 };
 
-use super::form::boundary;
-use crate::context::Route;
+use crate::{context::Route, form::boundary};
 
 /// How a body is to be read. Borrows; costs a look at two headers.
 #[derive(Clone, Copy, Debug)]

@@ -148,6 +148,12 @@ pub(super) fn leaves(key: &Credential, identity: &AwsIdentity) -> bool {
     out.into_iter().flatten().any(|text| text == key.expose() || key.is_repeated_by(text.as_bytes()))
 }
 
+/// A key of Bedrock's is worth nothing at S3, whose buckets can be anybody's.
+pub(super) fn no_key_for_files() -> Rejection {
+    Rejection::new(Kind::InvalidRequest)
+        .with_message("Files of bedrock need an AWS access key: a Bedrock API key opens no bucket")
+}
+
 /// How a request is signed.
 pub(super) fn signing(identity: AwsIdentity, region: &str, service: &str) -> Result<AwsSigning, Rejection> {
     AwsSigning::new(identity, region, service)

@@ -58,6 +58,7 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         }
         let signing = |identity| aws::signing(identity, &planned.region, &planned.service);
         let goes = match aws::shown(&bound, head, row, portkey, settings)? {
+            aws::Shown::Key(..) if planned.service == "s3" => return Err(aws::no_key_for_files()),
             aws::Shown::Key(key, source) => Goes::With(Some((key, source)), aws::bearer()),
             aws::Shown::Signature(identity, source) => {
                 if portkey.consumed().is_some_and(|key| aws::leaves(key, &identity)) {

@@ -55,7 +55,9 @@ impl Signed<'_> {
         let path = if self.style.normal { normal(self.path) } else { Cow::Borrowed(self.path) };
         if self.style.double {
             // Most of a path needs no encoding, so it comes in few pieces.
-            text.extend(percent_encode(path.as_bytes(), PATH).flat_map(str::bytes));
+            for piece in percent_encode(path.as_bytes(), PATH) {
+                text.extend_from_slice(piece.as_bytes());
+            }
         } else {
             text.extend_from_slice(path.as_bytes());
         }
@@ -143,6 +145,10 @@ fn is_of_a_signature(name: &[u8]) -> bool {
 /// A value without the spaces around it, and with one for several inside.
 fn trimmed(text: &mut Vec<u8>, value: &[u8]) {
     let value = value.trim_ascii();
+    if !value.windows(2).any(|pair| pair == b"  ") {
+        text.extend_from_slice(value);
+        return;
+    }
     let mut space = false;
     for byte in value {
         let is_space = *byte == b' ';

@@ -12,10 +12,9 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::job::Job;
+use super::job::{Job, Sent};
 use crate::{
     body::FullOr,
-    budget::Share,
     rejection::{Asked, RenderRejection, refuse},
 };
 
@@ -33,8 +32,8 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum State<F, W> {
-        // The share is held until the answer's head is there: by then the body has been sent.
-        Forwarded { #[pin] future: F, share: Option<Share> },
+        // Held until the answer's head is there: by then the body has been sent.
+        Forwarded { #[pin] future: F, sent: Option<Sent> },
         Refused { response: Option<Response<Bytes>> },
         Waiting { waiting: Option<Box<W>> },
     }
@@ -51,8 +50,8 @@ impl<S, R, B> SignFuture<S, R, B>
 where
     S: Service<Request<FullOr<B>>>,
 {
-    pub(super) fn forwarded(future: S::Future, share: Option<Share>) -> Self {
-        Self { state: State::Forwarded { future, share } }
+    pub(super) fn forwarded(future: S::Future, sent: Option<Sent>) -> Self {
+        Self { state: State::Forwarded { future, sent } }
     }
 
     pub(super) fn refused(response: Response<Bytes>) -> Self {
@@ -77,8 +76,12 @@ where
         loop {
             let mut state = self.as_mut().project().state;
             let next = match state.as_mut().project() {
-                Projected::Forwarded { future, .. } => {
-                    return future.poll(cx).map_ok(|response| response.map(FullOr::inner));
+                Projected::Forwarded { future, sent } => {
+                    let response = ready!(future.poll(cx))?;
+                    if let Some(sent) = sent {
+                        sent.answered(response.status(), response.headers());
+                    }
+                    return Poll::Ready(Ok(response.map(FullOr::inner)));
                 }
                 Projected::Refused { response } => match response.take() {
                     Some(response) => return Poll::Ready(Ok(response.map(FullOr::full))),
@@ -95,7 +98,7 @@ where
                         Err(rejection) => Err((rejection, Box::new(job.head))),
                     };
                     match signed {
-                        Ok((request, share)) => State::Forwarded { future: service.call(request), share: Some(share) },
+                        Ok((request, sent)) => State::Forwarded { future: service.call(request), sent: Some(sent) },
                         Err((rejection, head)) => {
                             let asked = Asked::of(&head.headers);
                             State::Refused { response: Some(refuse(&render, rejection, &asked, head.extensions)) }

@@ -8,16 +8,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, Request, request::Parts};
+use http::{HeaderMap, HeaderName, Request, StatusCode, request::Parts};
 use http_body::Body;
 
-use super::{credentials::KeysFuture, head::sign, key::Scope, layer::Settings, read::Reader, time::Stamp};
+use super::{credentials::KeysFuture, head::sign, key::Scope, layer::Settings, time::Stamp};
 use crate::{
     body::FullOr,
     budget::Share,
-    context::{AwsKeys, AwsSigning, Target},
+    context::{AwsKeys, AwsSigning, HostOrigin, Target},
     guard::Decision,
     rejection::{Kind, Rejection},
+    whole::Reader,
 };
 
 /// A refusal, and the head of the request that it answers.
@@ -33,6 +34,24 @@ pub(super) struct Job<B> {
     /// The body's bytes.
     bytes: Option<Bytes>,
     reader: Reader,
+}
+
+/// A request that is on its way.
+#[derive(Debug)]
+pub(super) struct Sent {
+    settings: Arc<Settings>,
+    /// Whether what the host says about the time is believed.
+    believed: bool,
+    _share: Share,
+}
+
+impl Sent {
+    /// Looks at the answer's head.
+    pub(super) fn answered(&self, status: StatusCode, headers: &HeaderMap) {
+        if self.believed && status == StatusCode::FORBIDDEN {
+            self.settings.skew.learn(status, headers, self.settings.now());
+        }
+    }
 }
 
 enum Keys {
@@ -70,7 +89,7 @@ where
     }
 
     /// Signs, with the time of now.
-    pub(super) fn sign(mut self) -> Result<(Request<FullOr<B>>, Share), Refused> {
+    pub(super) fn sign(mut self) -> Result<(Request<FullOr<B>>, Sent), Refused> {
         match self.put_on() {
             Ok(bytes) => {
                 tracing::debug!(
@@ -81,7 +100,12 @@ where
                     identity = ?self.signing.identity(),
                     bytes = bytes.len(),
                 );
-                Ok((Request::from_parts(self.head, FullOr::full(bytes)), self.reader.into_share()))
+                let target = self.head.extensions.get::<Target>();
+                let believed =
+                    target.is_none_or(|target| matches!(target.origin(), HostOrigin::Catalog | HostOrigin::Operator));
+                let share = self.reader.into_share();
+                let sent = Sent { settings: self.settings, believed, _share: share };
+                Ok((Request::from_parts(self.head, FullOr::full(bytes)), sent))
             }
             Err(rejection) => Err((rejection, Box::new(self.head))),
         }

@@ -119,8 +119,13 @@ pub(super) fn hash(body: &[u8]) -> String {
     text
 }
 
+/// Of 32 bytes at most.
 fn push_hex(text: &mut String, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let pairs = bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    text.extend(pairs.map(char::from));
+    let mut hex = [0; 64];
+    for (pair, byte) in hex.chunks_exact_mut(2).zip(bytes) {
+        (pair[0], pair[1]) = (DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]);
+    }
+    // Digits are text.
+    text.push_str(std::str::from_utf8(&hex[..2 * bytes.len()]).unwrap_or_default());
 }

@@ -11,6 +11,8 @@ use super::{
     key::SigningKeys,
     role::{FetchSts, Roles},
     service::Sign,
+    sessions::Clock,
+    skew::Skew,
 };
 use crate::{
     budget::Budget,
@@ -36,6 +38,7 @@ pub(super) struct Settings {
     pub(super) signing_keys: SigningKeys,
     pub(super) limit: usize,
     pub(super) budget: Budget,
+    pub(super) skew: Skew,
 }
 
 impl SignLayer {
@@ -48,13 +51,15 @@ impl SignLayer {
     #[must_use]
     pub fn new() -> Self {
         let signing_keys = SigningKeys::new();
-        let roles = Roles::new(Arc::new(SystemTime::now), signing_keys.clone());
+        let skew = Skew::default();
+        let roles = Roles::new(clock(&skew, SystemTime::now), signing_keys.clone(), skew.clone());
         let settings = Settings {
             always: None,
             sources: Sources { ambient: None, roles },
             signing_keys,
             limit: Self::LIMIT,
             budget: Budget::new(Self::BUDGET),
+            skew,
         };
         Self { settings: Arc::new(settings), render: PortkeyJson }
     }
@@ -118,10 +123,11 @@ impl<R> SignLayer<R> {
         Ok(self.change(|settings| settings.sources.roles.domain = Some(domain)))
     }
 
-    /// The time of day; the system's unless set. AWS refuses signatures that are more than 5 minutes off.
+    /// The time of day; the system's unless set. AWS refuses signatures that are more than 5 minutes off; see the
+    /// [module](super) for what is learnt of that.
     #[must_use]
     pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.change(|settings| settings.sources.roles.clock = Arc::new(now))
+        self.change(|settings| settings.sources.roles.clock = clock(&settings.skew, now))
     }
 
     /// Replaces the look of refusals.
@@ -148,6 +154,12 @@ impl<S, R: Clone> Layer<S> for SignLayer<R> {
     fn layer(&self, inner: S) -> Self::Service {
         Sign::new(inner, Arc::clone(&self.settings), self.render.clone())
     }
+}
+
+/// This clock, put right.
+fn clock(skew: &Skew, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Clock {
+    let skew = skew.clone();
+    Arc::new(move || skew.put_right(now()))
 }
 
 impl Settings {

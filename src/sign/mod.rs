@@ -16,6 +16,10 @@
 //! | `Role` | a session that STS gives: one call at a time and role, kept until 5 minutes before it expires. Its place is named by tenant, base identity, role, external id, region and tags, so nobody gets another's |
 //! | `Ambient` | those of a [`ProvideCredentials`]; [`CachedCredentials`] keeps what a function of one's own finds |
 //!
+//! A clock that is some minutes off is put right by AWS's own: where a request is refused with 403 and a `date` that is more
+//! than 4 and at most 15 minutes away, later requests are signed with that one's time. Hosts that a caller names are not
+//! believed.
+//!
 //! It can stand alone in front of any HTTP client, for any service of AWS's:
 //!
 //! ```
@@ -56,10 +60,10 @@ mod head;
 mod job;
 mod key;
 mod layer;
-mod read;
 mod role;
 mod service;
 mod sessions;
+mod skew;
 #[cfg(test)]
 mod tests;
 mod time;

@@ -68,7 +68,7 @@ where
             return SignFuture::waiting(job, ready, self.render.clone());
         }
         match job.sign() {
-            Ok((request, share)) => SignFuture::forwarded(self.inner.call(request), Some(share)),
+            Ok((request, sent)) => SignFuture::forwarded(self.inner.call(request), Some(sent)),
             Err((rejection, head)) => self.refused(rejection, *head),
         }
     }

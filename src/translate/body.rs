@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{bedrock::ChatStream, error::TranslateError};
+use super::{bedrock::Rewrite, error::TranslateError};
 
 pin_project! {
     /// An answer's body: as it came, translated as a whole, or translated while it comes.
@@ -28,7 +28,7 @@ pin_project! {
     enum Side<B> {
         Inner { #[pin] body: B },
         Full { chunk: Option<Bytes> },
-        Stream { #[pin] body: B, stream: Box<ChatStream>, end: End },
+        Stream { #[pin] body: B, stream: Box<Rewrite>, end: End },
     }
 }
 
@@ -52,7 +52,7 @@ impl<B> TranslateBody<B> {
         Self { side: Side::Full { chunk: (!bytes.is_empty()).then_some(bytes) } }
     }
 
-    pub(super) fn stream(body: B, stream: ChatStream) -> Self {
+    pub(super) fn stream(body: B, stream: Rewrite) -> Self {
         Self { side: Side::Stream { body, stream: Box::new(stream), end: End::NotYet } }
     }
 }
@@ -92,7 +92,7 @@ where
 
 fn poll_stream<B>(
     mut body: Pin<&mut B>,
-    stream: &mut ChatStream,
+    stream: &mut Rewrite,
     end: &mut End,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, TranslateError>>>

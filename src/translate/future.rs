@@ -14,12 +14,15 @@ use tower_service::Service;
 
 use super::{
     body::TranslateBody,
-    job::{self, Job},
+    job::{self, Job, Room, Way},
     prepare,
+    service::first,
 };
 use crate::{
     body::FullOr,
-    rejection::{Kind, Rejection, RenderRejection},
+    context::Translation,
+    rejection::{Kind, Rejection, RenderRejection, refuse},
+    whole::Reader,
 };
 
 pin_project! {
@@ -29,14 +32,16 @@ pin_project! {
         S: Service<Request<FullOr<ReqBody>>>,
     {
         #[pin]
-        state: State<S::Future, Job<S, R>, ResBody>,
+        state: State<S::Future, Job<S, R>, ResBody, Asking<S, R, ReqBody>>,
     }
 }
 
 pin_project! {
     #[project = Projected]
-    enum State<F, J, B> {
+    enum State<F, J, B, A> {
         Passed { #[pin] future: F },
+        // The request is read.
+        Asking { asking: Option<Box<A>> },
         Refused { response: Option<Response<Bytes>> },
         // Boxed, so that a request that is not translated doesn't carry the room.
         Called { #[pin] future: F, job: Option<Box<J>> },
@@ -46,10 +51,24 @@ pin_project! {
     }
 }
 
+/// A request that is read before it is translated.
+pub(super) struct Asking<S, R, B> {
+    pub(super) request: Request<FullOr<B>>,
+    pub(super) translation: Translation,
+    pub(super) reader: Reader,
+    /// Has been polled ready.
+    pub(super) service: S,
+    pub(super) room: Room<R>,
+}
+
 impl<S, R, ReqBody, ResBody> TranslateFuture<S, R, ReqBody, ResBody>
 where
     S: Service<Request<FullOr<ReqBody>>>,
 {
+    pub(super) fn asking(asking: Asking<S, R, ReqBody>) -> Self {
+        Self { state: State::Asking { asking: Some(Box::new(asking)) } }
+    }
+
     pub(super) fn passed(future: S::Future) -> Self {
         Self { state: State::Passed { future } }
     }
@@ -67,6 +86,8 @@ impl<S, R, ReqBody, ResBody> Future for TranslateFuture<S, R, ReqBody, ResBody>
 where
     S: Service<Request<FullOr<ReqBody>>, Response = Response<ResBody>>,
     R: RenderRejection,
+    ReqBody: Body<Data = Bytes> + Unpin,
+    ReqBody::Error: Into<Box<dyn Error + Send + Sync>>,
     ResBody: Body<Data = Bytes>,
     ResBody::Error: Into<Box<dyn Error + Send + Sync>>,
 {
@@ -84,13 +105,38 @@ where
                     // Polled again after it was ready: a caller's mistake, answered as futures do that never end.
                     None => return Poll::Pending,
                 },
+                Projected::Asking { asking } => {
+                    let Some(reading) = asking.as_mut() else { return Poll::Pending };
+                    let read = ready!(reading.reader.poll(Pin::new(reading.request.body_mut()), cx));
+                    let Some(read_all) = asking.take() else { return Poll::Pending };
+                    let Asking { mut request, translation, reader, service, mut room } = *read_all;
+                    room.share = Some(reader.into_share());
+                    let prepared = read.and_then(|body| {
+                        *request.body_mut() = FullOr::full(body);
+                        prepare::prepare(&mut request, &translation)
+                    });
+                    match prepared {
+                        Ok(prepared) => {
+                            let (future, job) = first(service, request, prepared, room);
+                            State::Called { future, job: Some(Box::new(job)) }
+                        }
+                        Err(rejection) => {
+                            let facts = std::mem::take(request.extensions_mut());
+                            let response = refuse(&room.render, rejection, &room.asked, facts);
+                            State::Refused { response: Some(response) }
+                        }
+                    }
+                }
                 Projected::Called { future, job } => {
                     let response = ready!(future.poll(cx))?;
                     let Some(job) = job.take() else { return Poll::Pending };
                     let (head, body) = response.into_parts();
-                    match job.streams(&head) {
-                        Ok(true) => return Poll::Ready(Ok(job.stream(head, body))),
-                        Ok(false) => {
+                    match job.way(&head) {
+                        Ok(Way::Plain) => {
+                            return Poll::Ready(Ok(Response::from_parts(head, TranslateBody::inner(body))));
+                        }
+                        Ok(Way::Stream) => return Poll::Ready(Ok(job.stream(head, body))),
+                        Ok(Way::Whole) => {
                             State::Reading { body, read: Vec::new(), head: Some(Box::new(head)), job: Some(job) }
                         }
                         Err(rejection) => return Poll::Ready(Ok(job.room.refuse(rejection, head))),

@@ -1,20 +1,27 @@
 //! One request that has been sent, and what its answers become.
 
-use std::{borrow::Cow, vec};
+use std::{borrow::Cow, time::SystemTime, vec};
 
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response,
-    header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION, TRAILER},
+    header::{
+        ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION,
+        TRAILER,
+    },
     request, response,
 };
 
 use super::{
-    bedrock::{self, ChatStream},
+    bedrock::{self, Rewrite},
     body::TranslateBody,
     prepare::Answer,
+    s3,
 };
-use crate::rejection::{Asked, Kind, Rejection, RenderRejection, refuse};
+use crate::{
+    budget::Share,
+    rejection::{Asked, Kind, Rejection, RenderRejection, refuse},
+};
 
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -42,6 +49,18 @@ pub(super) struct Room<R> {
     pub(super) asked: Asked,
     pub(super) render: R,
     pub(super) limit: usize,
+    /// What is held of the budget, until the answer is there: by then the request has been sent.
+    pub(super) share: Option<Share>,
+}
+
+/// How an answer's body becomes the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// As it comes.
+    Plain,
+    /// While it comes.
+    Stream,
+    Whole,
 }
 
 impl<R: RenderRejection> Room<R> {
@@ -58,31 +77,44 @@ impl<R: RenderRejection> Room<R> {
 }
 
 impl<S, R> Job<S, R> {
-    /// Whether the body of this answer is translated while it comes.
+    /// What has to be done with an answer.
     ///
     /// # Errors
     ///
-    /// It can't be: another thing was asked for.
-    pub(super) fn streams(&self, head: &response::Parts) -> Result<bool, Rejection> {
+    /// Nothing can be: another thing was asked for.
+    pub(super) fn way(&self, head: &response::Parts) -> Result<Way, Rejection> {
+        let good = head.status.is_success();
+        if good && matches!(self.answer, Answer::Plain { .. } | Answer::Messages { stream: false }) {
+            return Ok(Way::Plain);
+        }
         let coding = head.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
         if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
             return Err(unreadable());
         }
-        let streams = matches!(self.answer, Answer::Chat { stream: true, .. }) && head.status.is_success();
+        let streams =
+            good && matches!(self.answer, Answer::Chat { stream: true, .. } | Answer::Messages { stream: true });
         let is_json = text(&head.headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json"));
-        if streams && is_json { Err(unreadable()) } else { Ok(streams) }
+        match (streams, is_json) {
+            (true, true) => Err(unreadable()),
+            (true, false) => Ok(Way::Stream),
+            (false, _) => Ok(Way::Whole),
+        }
     }
 
     /// The answer whose body is translated while it comes.
     pub(super) fn stream<B>(self, mut head: response::Parts, body: B) -> Response<TranslateBody<B>> {
-        let Answer::Chat { mut about, include_usage, .. } = self.answer else {
-            return Response::from_parts(head, TranslateBody::inner(body));
+        let rewrite = match self.answer {
+            Answer::Chat { mut about, include_usage, .. } => {
+                about.id = id(&head.headers);
+                Rewrite::chat(about, include_usage)
+            }
+            Answer::Messages { .. } => Rewrite::claude(),
+            _ => return Response::from_parts(head, TranslateBody::inner(body)),
         };
-        about.id = id(&head.headers);
         strip(&mut head.headers);
         head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         head.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        Response::from_parts(head, TranslateBody::stream(body, ChatStream::new(about, include_usage)))
+        Response::from_parts(head, TranslateBody::stream(body, rewrite))
     }
 
     /// Takes a whole answer. `None`, where there are more to come.
@@ -93,7 +125,13 @@ impl<S, R> Job<S, R> {
     pub(super) fn take(&mut self, head: &response::Parts, body: &[u8]) -> Result<Option<Vec<u8>>, Rejection> {
         if !head.status.is_success() {
             let reason = head.status.canonical_reason().unwrap_or("the request failed");
-            return Ok(Some(bedrock::error(body, text(&head.headers, &ERROR_TYPE), reason)));
+            return Ok(Some(match self.answer {
+                Answer::Messages { .. } | Answer::TokenCount => {
+                    bedrock::claude_error(body, head.status.as_u16(), reason)
+                }
+                Answer::Plain { of_s3: true } | Answer::Upload { .. } | Answer::File { .. } => s3::error(body, reason),
+                _ => bedrock::error(body, text(&head.headers, &ERROR_TYPE), reason),
+            }));
         }
         match &mut self.answer {
             Answer::Chat { about, .. } => {
@@ -106,6 +144,19 @@ impl<S, R> Job<S, R> {
                 let more = self.rest.as_ref().is_some_and(|rest| rest.bodies.len() > 0);
                 Ok((!more).then(|| std::mem::take(so_far).into_body(model)))
             }
+            Answer::TokenCount => bedrock::token_count(body).map(Some).ok_or_else(unreadable),
+            Answer::Rerank { model } => {
+                bedrock::reranked(body, &name(&head.headers), model).map(Some).ok_or_else(unreadable)
+            }
+            Answer::Upload { object, purpose, bytes } => {
+                Ok(Some(s3::described(object, purpose, *bytes as u64, Some(SystemTime::now()))))
+            }
+            Answer::File { object } => {
+                let bytes = s3::size(body).ok_or_else(unreadable)?;
+                let created = text(&head.headers, &LAST_MODIFIED).and_then(|date| httpdate::parse_http_date(date).ok());
+                Ok(Some(s3::described(object, "", bytes, created)))
+            }
+            Answer::Messages { .. } | Answer::Plain { .. } => Err(unreadable()),
         }
     }
 }
@@ -120,7 +171,7 @@ pub(super) fn whole<B>(mut head: response::Parts, body: Vec<u8>) -> Response<Tra
 
 /// What described the provider's own body, and where else it would be.
 fn strip(headers: &mut HeaderMap) {
-    for name in [CONTENT_LENGTH, CONTENT_ENCODING, ETAG, TRAILER, LOCATION] {
+    for name in [CONTENT_LENGTH, CONTENT_ENCODING, ETAG, TRAILER, LOCATION, LAST_MODIFIED, ACCEPT_RANGES] {
         headers.remove(name);
     }
     headers.remove("content-md5");
@@ -131,15 +182,18 @@ pub(super) fn unreadable() -> Rejection {
     Rejection::new(Kind::BadGateway).with_message("The provider's answer can't be read")
 }
 
-/// AWS's name of the request, so that it can be found there, or one that nobody else has.
 fn id(headers: &HeaderMap) -> String {
+    format!("chatcmpl-{}", name(headers))
+}
+
+/// AWS's name of the request, so that it can be found there, or one that nobody else has.
+fn name(headers: &HeaderMap) -> Cow<'_, str> {
     let plain = |id: &&str| {
         let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         (1..=64).contains(&id.len()) && id.bytes().all(known)
     };
     let id = text(headers, &REQUEST_ID).filter(plain).map(Cow::Borrowed);
-    let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string().into());
-    format!("chatcmpl-{id}")
+    id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string().into())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -1,23 +1,39 @@
 use tower_layer::Layer;
 
 use super::Translate;
-use crate::rejection::PortkeyJson;
+use crate::{budget::Budget, rejection::PortkeyJson};
 
 /// Translates for providers that don't speak OpenAI's language. See the [module](super).
-#[derive(Clone, Copy, Debug)]
+///
+/// A clone is one reference count. Clones, and the services made by them, share the budget.
+#[derive(Clone, Debug)]
 pub struct TranslateLayer<R = PortkeyJson> {
-    limit: usize,
+    pub(super) limits: Limits,
     render: R,
+}
+
+/// How much is held.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    pub(super) answer: usize,
+    pub(super) body: usize,
+    pub(super) budget: Budget,
 }
 
 impl TranslateLayer {
     /// The longest answer that is translated as a whole, in bytes, unless set: 32 MiB.
     pub const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
+    /// The longest request that is read in order to translate it, in bytes, unless set: 32 MiB.
+    pub const BODY_LIMIT: usize = 32 * 1024 * 1024;
+    /// How much of all requests together is held, in bytes, unless set: 256 MiB.
+    pub const BODY_BUDGET: usize = 256 * 1024 * 1024;
 
-    /// With the limit [`ANSWER_LIMIT`](Self::ANSWER_LIMIT); refusals look like Portkey's.
+    /// With these limits; refusals look like Portkey's.
     #[must_use]
     pub fn new() -> Self {
-        Self { limit: Self::ANSWER_LIMIT, render: PortkeyJson }
+        let budget = Budget::new(Self::BODY_BUDGET);
+        let limits = Limits { answer: Self::ANSWER_LIMIT, body: Self::BODY_LIMIT, budget };
+        Self { limits, render: PortkeyJson }
     }
 }
 
@@ -26,14 +42,29 @@ impl<R> TranslateLayer<R> {
     /// no such limit.
     #[must_use]
     pub fn answer_limit(mut self, bytes: usize) -> Self {
-        self.limit = bytes;
+        self.limits.answer = bytes;
+        self
+    }
+
+    /// Sets the longest request that is read in order to translate it, in bytes; a longer one is refused with 413. Those
+    /// that are whole already have no such limit.
+    #[must_use]
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.limits.body = bytes;
+        self
+    }
+
+    /// Sets how much of all such requests together is held, in bytes. Beyond it, they are refused with 503.
+    #[must_use]
+    pub fn body_budget(mut self, bytes: usize) -> Self {
+        self.limits.budget = Budget::new(bytes);
         self
     }
 
     /// Replaces the look of refusals.
     #[must_use]
     pub fn render<R2>(self, render: R2) -> TranslateLayer<R2> {
-        TranslateLayer { limit: self.limit, render }
+        TranslateLayer { limits: self.limits, render }
     }
 }
 
@@ -47,6 +78,6 @@ impl<S, R: Clone> Layer<S> for TranslateLayer<R> {
     type Service = Translate<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Translate { inner, limit: self.limit, render: self.render.clone() }
+        Translate { inner, limits: self.limits.clone(), render: self.render.clone() }
     }
 }

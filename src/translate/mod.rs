@@ -1,8 +1,8 @@
 //! OpenAI's requests for providers that speak another language, and their answers in OpenAI's.
 //!
 //! [`TranslateLayer`] acts where the [`Target`](crate::context::Target) says so
-//! ([`Target::translation`](crate::context::Target::translation)), which `ResolveLayer` does for chat completions and
-//! embeddings of AWS Bedrock. Every other request passes untouched. It stands above `InjectLayer` and `SignLayer`: what is
+//! ([`Target::translation`](crate::context::Target::translation)), which `ResolveLayer` does for the unified routes of AWS
+//! Bedrock. Every other request passes untouched. It stands above `InjectLayer` and `SignLayer`: what is
 //! signed is what was translated.
 //!
 //! - A chat completion becomes Converse, or ConverseStream where the body has `"stream": true`; the last segment of the
@@ -12,6 +12,10 @@
 //! - A stream of events becomes server-sent events, with checksums checked. An exception within it becomes an event with
 //!   an `error` and no `[DONE]` follows; a stream that breaks off or can't be read ends as an error, too.
 //! - Other answers than 200 keep their status and get OpenAI's shape.
+//! - Anthropic's messages become InvokeModel's of a Claude, and the events that come packed into AWS's are unpacked; errors
+//!   look like Anthropic's. Tokens are counted, and documents ranked, in the caller's words, too.
+//! - A file becomes an object of S3: its form is read whole, within [`TranslateLayer::body_limit`] and
+//!   [`TranslateLayer::body_budget`], and what stands in the form is sent without a copy.
 //! - Embeddings become InvokeModel of Titan or Cohere models: one call after another, where the model takes less than was
 //!   asked at once.
 //!
@@ -54,6 +58,7 @@ mod future;
 mod job;
 mod layer;
 mod prepare;
+mod s3;
 mod service;
 
 pub use body::TranslateBody;

@@ -4,13 +4,16 @@ use std::{error::Error, time::SystemTime};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRAILER, TRANSFER_ENCODING},
     uri::PathAndQuery,
 };
 use http_body::Body;
 
-use super::bedrock::{self, About, Chat, Embed, Embeddings, Shape};
+use super::{
+    bedrock::{self, About, Chat, Embed, Embeddings, Messages, Rerank, Shape},
+    s3,
+};
 use crate::{
     body::FullOr,
     context::{PortkeyHeaders, RequestConfig, Translation},
@@ -20,13 +23,43 @@ use crate::{
 
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
+const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
 
 /// What has to be done with the answer.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Chat { about: About, stream: bool, include_usage: bool },
-    Embeddings { model: Box<str>, shape: Shape, so_far: Embeddings },
+    Chat {
+        about: About,
+        stream: bool,
+        include_usage: bool,
+    },
+    Embeddings {
+        model: Box<str>,
+        shape: Shape,
+        so_far: Embeddings,
+    },
+    /// In Anthropic's words, but for the frames of a stream.
+    Messages {
+        stream: bool,
+    },
+    TokenCount,
+    Rerank {
+        model: Box<str>,
+    },
+    /// As it comes.
+    Plain {
+        of_s3: bool,
+    },
+    Upload {
+        object: Box<str>,
+        purpose: String,
+        bytes: usize,
+    },
+    File {
+        object: Box<str>,
+    },
 }
 
 /// A request that was changed.
@@ -37,10 +70,16 @@ pub(super) struct Prepared {
     pub(super) rest: Vec<Vec<u8>>,
 }
 
+impl From<Answer> for Prepared {
+    fn from(answer: Answer) -> Self {
+        Self { answer, rest: Vec::new() }
+    }
+}
+
 /// Puts the request into the provider's language, or leaves it as it is and says why not.
 pub(super) fn prepare<B: Body<Data = Bytes>>(
     request: &mut Request<FullOr<B>>,
-    translation: Translation,
+    translation: &Translation,
 ) -> Result<Prepared, Rejection> {
     let body = match request.body().as_full() {
         Some(body) => body,
@@ -58,13 +97,50 @@ pub(super) fn prepare<B: Body<Data = Bytes>>(
         Translation::Converse => {
             let beta = beta(request);
             let Chat { body, stream, include_usage, model } = bedrock::chat(&body, beta.as_deref())?;
-            let uri = converse(request.uri(), stream)?;
+            let uri = operation(request.uri(), ["/converse", "/converse-stream"], stream)?;
             let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
             let about = About { id: String::new(), created, model, strict: is_strict(request) };
             *request.uri_mut() = uri;
             set(request, body, if stream { EVENT_STREAM } else { JSON });
-            Ok(Prepared { answer: Answer::Chat { about, stream, include_usage }, rest: Vec::new() })
+            Ok(Answer::Chat { about, stream, include_usage }.into())
         }
+        Translation::BedrockMessages => {
+            let Messages { body, stream } = bedrock::messages(&body, beta(request).as_deref())?;
+            *request.uri_mut() = operation(request.uri(), ["/invoke", "/invoke-with-response-stream"], stream)?;
+            set(request, body, if stream { EVENT_STREAM } else { JSON });
+            Ok(Answer::Messages { stream }.into())
+        }
+        Translation::BedrockCountTokens => {
+            let body = bedrock::count_tokens(&body, beta(request).as_deref())?;
+            set(request, body, JSON);
+            Ok(Answer::TokenCount.into())
+        }
+        Translation::BedrockInvoke => {
+            let streams = request.uri().path().ends_with("stream");
+            set(request, bedrock::invoke(&body)?, if streams { EVENT_STREAM } else { JSON });
+            Ok(Answer::Plain { of_s3: false }.into())
+        }
+        Translation::BedrockRerank { region } => Ok(match bedrock::rerank(&body, region)? {
+            Some(Rerank { body, model }) => {
+                set(request, body, JSON);
+                Answer::Rerank { model }.into()
+            }
+            None => Answer::Plain { of_s3: false }.into(),
+        }),
+        Translation::S3Upload { object } => {
+            let s3::File { content, content_type, purpose } = s3::file(text(request.headers(), &CONTENT_TYPE), &body)?;
+            let portkey = request.extensions().get::<PortkeyHeaders>();
+            let by_header = || portkey?.text(PortkeyHeader::FilePurpose).map(str::to_owned);
+            let purpose = purpose.or_else(by_header).unwrap_or_else(|| "batch".to_owned());
+            let answer = Answer::Upload { object: object.clone(), purpose, bytes: content.len() };
+            *request.method_mut() = Method::PUT;
+            set(request, content, ANYTHING);
+            let kind = content_type.and_then(|kind| HeaderValue::try_from(kind).ok());
+            request.headers_mut().insert(CONTENT_TYPE, kind.unwrap_or(BYTES));
+            Ok(answer.into())
+        }
+        Translation::S3File { object } => Ok(Answer::File { object: object.clone() }.into()),
+        Translation::S3Content => Ok(Answer::Plain { of_s3: true }.into()),
         Translation::BedrockEmbeddings => {
             let Embed { bodies, shape, model } = bedrock::embed(&body)?;
             let mut bodies = bodies.into_iter();
@@ -82,7 +158,8 @@ pub(super) fn again<B>(head: &http::request::Parts, body: Vec<u8>) -> Request<Fu
     request
 }
 
-fn set<B>(request: &mut Request<FullOr<B>>, body: Vec<u8>, accept: HeaderValue) {
+fn set<B>(request: &mut Request<FullOr<B>>, body: impl Into<Bytes>, accept: HeaderValue) {
+    let body = body.into();
     let headers = request.headers_mut();
     for name in [TRANSFER_ENCODING, CONTENT_ENCODING, TRAILER, ACCEPT_ENCODING] {
         // The answer has to be read here, so it must not come compressed either.
@@ -95,11 +172,11 @@ fn set<B>(request: &mut Request<FullOr<B>>, body: Vec<u8>, accept: HeaderValue) 
 }
 
 /// The URI whose last segment is the operation that the body asks for.
-fn converse(uri: &Uri, stream: bool) -> Result<Uri, Rejection> {
+fn operation(uri: &Uri, [plain, streaming]: [&str; 2], stream: bool) -> Result<Uri, Rejection> {
     let path = uri.path();
-    let front = path.strip_suffix("/converse").or_else(|| path.strip_suffix("/converse-stream"));
+    let front = path.strip_suffix(plain).or_else(|| path.strip_suffix(streaming));
     let front = front.ok_or_else(|| Rejection::misassembled("ResolveLayer"))?;
-    let operation = if stream { "/converse-stream" } else { "/converse" };
+    let operation = if stream { streaming } else { plain };
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let internal = |error: Box<dyn Error + Send + Sync>| Rejection::new(Kind::Internal).with_source(error);
     let target =

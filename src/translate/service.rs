@@ -11,21 +11,23 @@ use tower_service::Service;
 
 use super::{
     body::TranslateBody,
-    future::TranslateFuture,
+    future::{Asking, TranslateFuture},
     job::{Job, Rest, Room},
+    layer::Limits,
     prepare::{self, Prepared},
 };
 use crate::{
     body::FullOr,
     context::Target,
     rejection::{Asked, Rejection, RenderRejection, refuse},
+    whole::Reader,
 };
 
 /// A service behind [`TranslateLayer`](super::TranslateLayer).
 #[derive(Clone)]
 pub struct Translate<S, R> {
     pub(super) inner: S,
-    pub(super) limit: usize,
+    pub(super) limits: Limits,
     pub(super) render: R,
 }
 
@@ -33,7 +35,8 @@ impl<S, R, ReqBody, ResBody> Service<Request<FullOr<ReqBody>>> for Translate<S, 
 where
     S: Service<Request<FullOr<ReqBody>>, Response = Response<ResBody>> + Clone,
     R: RenderRejection + Clone,
-    ReqBody: Body<Data = Bytes>,
+    ReqBody: Body<Data = Bytes> + Unpin,
+    ReqBody::Error: Into<Box<dyn Error + Send + Sync>>,
     ResBody: Body<Data = Bytes>,
     ResBody::Error: Into<Box<dyn Error + Send + Sync>>,
 {
@@ -47,28 +50,55 @@ where
 
     fn call(&mut self, mut request: Request<FullOr<ReqBody>>) -> Self::Future {
         let translation = match request.extensions().get::<Target>() {
-            Some(target) => target.translation(),
+            Some(target) => target.translation().cloned(),
             None => return self.refused(request, Rejection::misassembled("ResolveLayer")),
         };
         let Some(translation) = translation else {
             return TranslateFuture::passed(self.inner.call(request));
         };
         let asked = Asked::of(request.headers());
-        let Prepared { answer, rest } = match prepare::prepare(&mut request, translation) {
+        let room = Room { asked, render: self.render.clone(), limit: self.limits.answer, share: None };
+        if request.body().as_full().is_none() && !request.body().is_end_stream() {
+            let reader = Reader::new(self.limits.body, self.limits.budget.share());
+            let service = self.take();
+            return TranslateFuture::asking(Asking { request, translation, reader, service, room });
+        }
+        let prepared = match prepare::prepare(&mut request, &translation) {
             Ok(prepared) => prepared,
             Err(rejection) => return self.refused(request, rejection),
         };
-        let room = Room { asked, render: self.render.clone(), limit: self.limit };
-        if rest.is_empty() {
-            return TranslateFuture::called(self.inner.call(request), Job { answer, rest: None, room });
+        if prepared.rest.is_empty() {
+            let job = Job { answer: prepared.answer, rest: None, room };
+            return TranslateFuture::called(self.inner.call(request), job);
         }
-        // Further calls follow: the service that was polled ready goes along, what stays behind is a clone.
+        let (first, job) = first(self.take(), request, prepared, room);
+        TranslateFuture::called(first, job)
+    }
+}
+
+/// The first call of one or several.
+pub(super) fn first<S, R, ReqBody>(
+    mut service: S,
+    request: Request<FullOr<ReqBody>>,
+    Prepared { answer, rest }: Prepared,
+    room: Room<R>,
+) -> (S::Future, Job<S, R>)
+where
+    S: Service<Request<FullOr<ReqBody>>>,
+{
+    if rest.is_empty() {
+        return (service.call(request), Job { answer, rest: None, room });
+    }
+    let (head, body) = request.into_parts();
+    let first = service.call(Request::from_parts(head.clone(), body));
+    (first, Job { answer, rest: Some(Rest { service, head, bodies: rest.into_iter() }), room })
+}
+
+impl<S: Clone, R> Translate<S, R> {
+    /// The service that was polled ready, which goes along; what stays behind is a clone.
+    fn take(&mut self) -> S {
         let clone = self.inner.clone();
-        let mut service = mem::replace(&mut self.inner, clone);
-        let (head, body) = request.into_parts();
-        let first = service.call(Request::from_parts(head.clone(), body));
-        let rest = Rest { service, head, bodies: rest.into_iter() };
-        TranslateFuture::called(first, Job { answer, rest: Some(rest), room })
+        mem::replace(&mut self.inner, clone)
     }
 }
 

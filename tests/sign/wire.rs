@@ -209,3 +209,45 @@ async fn what_is_not_signed_does_not_go_out() {
     assert_eq!(response.status(), 500);
     assert_eq!(upstream.connections(), 0);
 }
+
+#[tokio::test]
+async fn a_clock_that_drifts_follows_awss() {
+    let behind = UNIX_EPOCH + Duration::from_secs(1_735_787_045);
+    // AWS's clock says 03:14:05, ten minutes later.
+    let refusing = "HTTP/1.1 403 Forbidden\r\ndate: Thu, 02 Jan 2025 03:14:05 GMT\r\ncontent-length: 0\r\n\r\n";
+    let upstream = Upstream::answering(refusing).await;
+    let url = upstream.url("/model/m/converse");
+    let uri: Uri = url.parse().expect("a URI");
+    let callers = |origin| {
+        let (scheme, authority) = (uri.scheme().cloned().expect("a scheme"), uri.authority().cloned().expect("a host"));
+        let signing = AwsSigning::new(AwsIdentity::Keys(keys(None)), "us-east-1", "bedrock").expect("labels");
+        Target::builder(ProviderId::parse("bedrock").expect("an id"), scheme, authority, origin)
+            .sign(signing, CredentialSource::Caller)
+    };
+    for (origin, dates) in [
+        (HostOrigin::Operator, ["20250102T030405Z", "20250102T031405Z", "20250102T031405Z"]),
+        (HostOrigin::Caller, ["20250102T030405Z"; 3]),
+    ] {
+        let layer = SignLayer::new().clock(move || behind);
+        for date in dates {
+            // The client dials no private address that a caller names, so the leaf is another one here.
+            let leaf = tower::service_fn(async |request: Request<FullOr<Full<Bytes>>>| {
+                let date = request.headers()["x-amz-date"].clone();
+                let refusal = Response::builder().status(403).header("date", "Thu, 02 Jan 2025 03:14:05 GMT");
+                Ok::<_, std::convert::Infallible>(
+                    refusal.header("x-signed", date).body(Full::new(Bytes::new())).expect("an answer"),
+                )
+            });
+            let mut request = post(&url, "{}");
+            request.extensions_mut().insert(callers(origin).build().expect("a target"));
+            let Ok(response) = layer.layer(leaf).oneshot(request).await;
+            assert_eq!(response.headers()["x-signed"], date, "{origin:?}");
+        }
+    }
+    // And over a socket.
+    let layer = SignLayer::new().clock(move || behind);
+    for date in ["20250102T030405Z", "20250102T031405Z"] {
+        send(&layer, post(&url, "{}"), target(&uri, AwsIdentity::Keys(keys(None)))).await;
+        assert_eq!(verify(&upstream.requests().pop().expect("a request"), SECRET).date, date);
+    }
+}

@@ -11,7 +11,7 @@ fn sent(body: &Value, answers: &[(u16, &str)]) -> Answer {
     let request = ask(INVOKE, Some(Translation::BedrockEmbeddings), body.to_string());
     let answers =
         answers.iter().map(|(status, body)| aws(*status, &[("x-amzn-bedrock-input-token-count", "7")], *body));
-    send(TranslateLayer::new(), request, answers.collect::<Vec<_>>())
+    send(&TranslateLayer::new(), request, answers.collect::<Vec<_>>())
 }
 
 #[test]

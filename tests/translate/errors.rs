@@ -42,7 +42,7 @@ fn errors_keep_their_status_and_get_openais_shape() {
             (503, &[("content-type", "text/html")], "<html>", "Service Unavailable", Value::Null),
             (307, &[("location", "http://169.254.169.254/")], "", "Temporary Redirect", Value::Null),
         ] {
-            let answer = send(TranslateLayer::new(), chat(&hi(stream)), [aws(status, headers, body)]);
+            let answer = send(&TranslateLayer::new(), chat(&hi(stream)), [aws(status, headers, body)]);
             assert_eq!(answer.status(), status);
             assert_eq!(answer.header("content-type"), Some("application/json"));
             assert_eq!(answer.header("location"), None);
@@ -66,7 +66,7 @@ fn an_answer_that_is_none_is_502() {
         (true, aws(200, &[("content-type", "application/json")], super::HELLO)),
         (false, aws(200, &[], Pieces::new([Ok(Bytes::from("{")), Err(io::Error::other("secret"))]))),
     ] {
-        let answer = send(TranslateLayer::new(), chat(&hi(stream)), [response]);
+        let answer = send(&TranslateLayer::new(), chat(&hi(stream)), [response]);
         assert_eq!(answer.status(), 502);
         assert!(!String::from_utf8_lossy(&answer.body).contains("secret"));
         assert!(answer.refusal().starts_with("The provider's answer"));
@@ -77,10 +77,10 @@ fn an_answer_that_is_none_is_502() {
 fn an_answer_longer_than_the_limit_is_not_held() {
     let endless = Pieces::new((0..1000).map(|_| Ok(Bytes::from(vec![b' '; 1024]))));
     let polls = endless.polls();
-    let answer = send(TranslateLayer::new().answer_limit(4096), chat(&hi(false)), [aws(200, &[], endless)]);
+    let answer = send(&TranslateLayer::new().answer_limit(4096), chat(&hi(false)), [aws(200, &[], endless)]);
     assert_eq!(answer.status(), 502);
     assert_eq!(polls.load(std::sync::atomic::Ordering::Relaxed), 5);
     let fits =
-        send(TranslateLayer::new().answer_limit(super::HELLO.len()), chat(&hi(false)), [aws(200, &[], super::HELLO)]);
+        send(&TranslateLayer::new().answer_limit(super::HELLO.len()), chat(&hi(false)), [aws(200, &[], super::HELLO)]);
     assert_eq!(fits.status(), 200);
 }

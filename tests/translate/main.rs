@@ -5,6 +5,8 @@
 mod chat;
 mod embeddings;
 mod errors;
+mod files;
+mod messages;
 mod readiness;
 mod streams;
 
@@ -143,7 +145,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Sends a request to a service that gives these answers in their order.
 pub(crate) fn send(
-    layer: TranslateLayer,
+    layer: &TranslateLayer,
     request: Asked,
     answers: impl IntoIterator<Item = Response<Pieces>>,
 ) -> Answer {

@@ -39,7 +39,7 @@ fn frames() -> Vec<Vec<u8>> {
 
 fn sent(pieces: impl IntoIterator<Item = Result<Bytes, io::Error>>) -> Answer {
     let headers = [STREAM, ("content-length", "7"), ("x-amzn-requestid", "r1")];
-    send(TranslateLayer::new(), chat(&hi()), [aws(200, &headers, Pieces::new(pieces))])
+    send(&TranslateLayer::new(), chat(&hi()), [aws(200, &headers, Pieces::new(pieces))])
 }
 
 fn bytes(frames: &[Vec<u8>]) -> Vec<Result<Bytes, io::Error>> {
@@ -141,7 +141,7 @@ fn many_frames_in_one_piece_go_on_as_one() {
     let all = frames().concat();
     let pieces = Pieces::new([Ok(Bytes::from(all))]);
     let polls = pieces.polls();
-    let answer = send(TranslateLayer::new(), chat(&hi()), [aws(200, &[STREAM], pieces)]);
+    let answer = send(&TranslateLayer::new(), chat(&hi()), [aws(200, &[STREAM], pieces)]);
     assert!(answer.body.ends_with(b"data: [DONE]\n\n"));
     // One read, and one to see the end.
     assert_eq!(polls.load(Ordering::Relaxed), 2);

@@ -64,7 +64,7 @@ pub(super) struct Way<'a> {
     pub(super) path: Cow<'a, str>,
     /// In place of the caller's query.
     pub(super) query: Option<String>,
-    pub(super) header: Option<ProviderHeader>,
+    pub(super) headers: Vec<ProviderHeader>,
     /// What the body has to be put into.
     pub(super) translation: Option<Translation>,
 }
@@ -107,19 +107,25 @@ pub(crate) fn plan<'f>(
     base: Option<&CustomHost>,
     domain: Option<&str>,
 ) -> Result<AwsPlan, Rejection> {
-    let field = |header| field(header).filter(|value| !value.is_empty());
-    let way = if row.id() == "bedrock" { bedrock::way(asked)? } else { sagemaker(asked)? };
+    let field = &|header| field(header).filter(|value| !value.is_empty());
     let default = (row.id() == "bedrock").then_some(DEFAULT_REGION);
     let region = field(AwsRegion).or(default).ok_or_else(|| refuse(AwsRegion, "is required"))?;
     let region = label(AwsRegion, region)?;
+    let way = if row.id() == "bedrock" { bedrock::way(asked, &region, field)? } else { sagemaker(asked)? };
     let service = match (&way.endpoint, field(AwsService)) {
         (Endpoint::Bucket(_), _) => "s3".to_owned(),
         (Endpoint::Named(_), Some(service)) => label(AwsService, service)?,
         (Endpoint::Named(_), None) => row.id().to_owned(),
     };
-    let (scheme, authority, front) = match base {
-        Some(host) => (host.scheme().clone(), host.authority().clone(), host.path()),
-        None => (Scheme::HTTPS, host(&way.endpoint, &region, domain)?, ""),
+    // Another host answers for every bucket, so the bucket is part of the path there.
+    let (scheme, authority, front) = match (base, &way.endpoint) {
+        (Some(host), Endpoint::Named(_)) => {
+            (host.scheme().clone(), host.authority().clone(), Cow::Borrowed(host.path()))
+        }
+        (Some(host), Endpoint::Bucket(bucket)) => {
+            (host.scheme().clone(), host.authority().clone(), Cow::Owned(format!("{}/{bucket}", host.path())))
+        }
+        (None, endpoint) => (Scheme::HTTPS, host(endpoint, &region, domain)?, Cow::Borrowed("")),
     };
     let own = match &way.query {
         Some(query) if query.is_empty() => PathAndQuery::try_from(asked.caller.path()),
@@ -127,9 +133,9 @@ pub(crate) fn plan<'f>(
         None => Ok(asked.caller.clone()),
     };
     let own = own.map_err(|error| Rejection::new(Kind::Internal).with_source(error))?;
-    let path_and_query = join(&own, [front, &way.path, ""], base.and_then(CustomHost::query))?;
+    let path_and_query = join(&own, [&front, &way.path, ""], base.and_then(CustomHost::query))?;
     let mut headers = headers(row, asked.method, field)?;
-    headers.extend(way.header);
+    headers.extend(way.headers);
     let plan = Plan { scheme, authority, path_and_query, placement: Placement::Signature, headers };
     Ok(AwsPlan { plan, region, service, translation: way.translation })
 }
@@ -140,7 +146,7 @@ fn sagemaker<'a>(asked: &AwsAsked<'a>) -> Result<Way<'a>, Rejection> {
         return Err(not_offered("sagemaker", asked.rest, "/endpoints/{name}/invocations"));
     }
     let endpoint = Endpoint::Named("runtime.sagemaker");
-    Ok(Way { endpoint, path: Cow::Borrowed(asked.rest), query: None, header: None, translation: None })
+    Ok(Way { endpoint, path: Cow::Borrowed(asked.rest), query: None, headers: Vec::new(), translation: None })
 }
 
 fn host(endpoint: &Endpoint, region: &str, domain: Option<&str>) -> Result<Authority, Rejection> {

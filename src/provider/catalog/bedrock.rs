@@ -26,6 +26,7 @@ use super::{
 use crate::{
     context::{ProviderHeader, Translation},
     header::PortkeyHeader,
+    provider::template::refuse,
     rejection::{Kind, Rejection},
 };
 
@@ -37,6 +38,8 @@ const AGENTS: Endpoint = Endpoint::Named("bedrock-agent-runtime");
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The longest id, in bytes: AWS's limit for ARNs of models.
 const LONGEST: usize = 2048;
+/// The longest key of an object, in bytes: S3's limit.
+const LONGEST_KEY: usize = 1024;
 
 /// Models that only invoke.
 const INVOKED: [&str; 4] =
@@ -79,26 +82,47 @@ const OF_AGENTS: [&str; 8] = [
     "retrieveAndGenerateStream",
 ];
 
-pub(super) fn way<'a>(asked: &AwsAsked<'a>) -> Result<Way<'a>, Rejection> {
+pub(super) fn way<'a, 'f>(
+    asked: &AwsAsked<'a>,
+    region: &str,
+    field: impl Fn(PortkeyHeader) -> Option<&'f str>,
+) -> Result<Way<'a>, Rejection> {
     if !asked.unified {
         return Ok(native(asked.rest));
     }
     let parts: Vec<&str> = asked.rest.split('/').skip(1).collect();
     let post = *asked.method == Method::POST;
     match parts[..] {
-        ["chat", "completions"] => of_model(asked, converses, Some(Translation::Converse)),
-        ["messages"] => of_model(asked, |model| converses(model) && !is_anthropic(model), None),
-        ["embeddings"] => {
-            let way = of_model(asked, |_| false, None)?;
-            Ok(Way { translation: Some(Translation::BedrockEmbeddings), ..way })
+        ["chat", "completions"] => of_model(asked, |model| {
+            if converses(model) {
+                (Action::Converse, Translation::Converse)
+            } else {
+                (Action::Invoke, Translation::BedrockInvoke)
+            }
+        }),
+        ["messages"] => of_model(asked, |model| {
+            if may_be_anthropics(model) {
+                (Action::Invoke, Translation::BedrockMessages)
+            } else {
+                (if converses(model) { Action::Converse } else { Action::Invoke }, Translation::BedrockInvoke)
+            }
+        }),
+        ["embeddings"] => of_model(asked, |_| (Action::Invoke, Translation::BedrockEmbeddings)),
+        ["completions"] | ["images", "generations"] => {
+            of_model(asked, |_| (Action::Invoke, Translation::BedrockInvoke))
         }
-        ["completions"] | ["images", "generations"] => of_model(asked, |_| false, None),
         ["messages", "count_tokens"] => {
             let model = model(asked)?;
             let bare = REGIONS.iter().find_map(|region| model.strip_prefix(region)).unwrap_or(&model);
-            Ok(at(RUNTIME, format!("/model/{}/count-tokens", encoded(bare))))
+            let way = at(RUNTIME, format!("/model/{}/count-tokens", encoded(bare)));
+            let anthropics = may_be_anthropics(bare);
+            let translation = if anthropics { Translation::BedrockCountTokens } else { Translation::BedrockInvoke };
+            Ok(Way { translation: Some(translation), ..way })
         }
-        ["rerank"] => Ok(at(AGENTS, "/rerank")),
+        ["rerank"] => {
+            let translation = Some(Translation::BedrockRerank { region: region.into() });
+            Ok(Way { translation, ..at(AGENTS, "/rerank") })
+        }
         ["batches"] if post => Ok(at(CONTROL, "/model-invocation-job")),
         ["batches"] => Ok(listed("/model-invocation-jobs", asked)),
         ["batches", id] => Ok(at(CONTROL, format!("/model-invocation-job/{}", segment(id)?))),
@@ -112,10 +136,13 @@ pub(super) fn way<'a>(asked: &AwsAsked<'a>) -> Result<Way<'a>, Rejection> {
         ["files", id] if *asked.method != Method::DELETE => {
             let name = HeaderName::from_static("x-amz-object-attributes");
             let value = HeaderValue::from_static("ObjectSize");
-            let header = Some(ProviderHeader { name, value, replaces: true });
-            Ok(Way { query: Some("attributes".to_owned()), header, ..object(id)? })
+            let (object, way) = object(id)?;
+            let headers = vec![ProviderHeader { name, value, replaces: true }];
+            let translation = Some(Translation::S3File { object });
+            Ok(Way { query: Some("attributes".to_owned()), headers, translation, ..way })
         }
-        ["files", id, "content"] => object(id),
+        ["files", id, "content"] => Ok(Way { translation: Some(Translation::S3Content), ..object(id)?.1 }),
+        ["files"] if post => upload(field),
         ["files", ..] => Err(not_offered("bedrock", "this operation on files", "")),
         _ => Err(not_offered("bedrock", asked.rest, "/model/{id}/converse")),
     }
@@ -133,7 +160,7 @@ fn native(rest: &str) -> Way<'_> {
 }
 
 fn at<'a>(endpoint: Endpoint, path: impl Into<Cow<'a, str>>) -> Way<'a> {
-    Way { endpoint, path: path.into(), query: Some(String::new()), header: None, translation: None }
+    Way { endpoint, path: path.into(), query: Some(String::new()), headers: Vec::new(), translation: None }
 }
 
 /// A list, with the two parameters of OpenAI's that AWS has too.
@@ -150,30 +177,36 @@ fn listed<'a>(path: &'static str, asked: &AwsAsked<'a>) -> Way<'a> {
     Way { query: Some(query.finish()), ..at(CONTROL, path) }
 }
 
-/// A question to a model. `translation` is for those that converse.
-fn of_model<'a>(
-    asked: &AwsAsked<'a>,
-    converses: impl Fn(&str) -> bool,
-    translation: Option<Translation>,
-) -> Result<Way<'a>, Rejection> {
+/// What is done with a model.
+#[derive(Clone, Copy)]
+enum Action {
+    Converse,
+    Invoke,
+}
+
+/// A question to a model.
+fn of_model<'a>(asked: &AwsAsked<'a>, how: impl FnOnce(&str) -> (Action, Translation)) -> Result<Way<'a>, Rejection> {
     let model = model(asked)?;
-    let translation = translation.filter(|_| converses(&model));
-    let action = match (converses(&model), asked.stream) {
-        (true, false) => "converse",
-        (true, true) => "converse-stream",
-        (false, false) => "invoke",
-        (false, true) => "invoke-with-response-stream",
+    let (action, translation) = how(&model);
+    let action = match (action, asked.stream) {
+        (Action::Converse, false) => "converse",
+        (Action::Converse, true) => "converse-stream",
+        (Action::Invoke, false) => "invoke",
+        (Action::Invoke, true) => "invoke-with-response-stream",
     };
-    Ok(Way { translation, ..at(RUNTIME, format!("/model/{}/{action}", encoded(&model))) })
+    let way = at(RUNTIME, format!("/model/{}/{action}", encoded(&model)));
+    Ok(Way { translation: Some(translation), ..way })
 }
 
 fn converses(model: &str) -> bool {
     !INVOKED.contains(&model)
 }
 
-/// By its id, a profile's included; an ARN that doesn't say whose model it stands for is none.
-fn is_anthropic(model: &str) -> bool {
-    model.rsplit('/').next().is_some_and(|id| id.split('.').any(|part| part == "anthropic"))
+/// By its id, a profile's included. An ARN that doesn't say whose model it stands for is taken at the caller's word, who
+/// writes as Anthropic's models are asked.
+fn may_be_anthropics(model: &str) -> bool {
+    let id = model.rsplit('/').next().unwrap_or_default();
+    id.split('.').any(|part| part == "anthropic") || (model.starts_with("arn:") && !id.contains('.'))
 }
 
 /// The model of the body, as it is meant: it may stand there encoded.
@@ -205,17 +238,54 @@ fn segment(id: &str) -> Result<String, Rejection> {
     Ok(encoded(&decoded))
 }
 
-/// An object that `s3://bucket/key` names.
-fn object<'a>(id: &str) -> Result<Way<'a>, Rejection> {
+/// An object that `s3://bucket/key` names, and its name.
+fn object<'a>(id: &str) -> Result<(Box<str>, Way<'a>), Rejection> {
     let refused = || {
         Rejection::new(Kind::InvalidRequest).with_message("A file of bedrock is named s3://bucket/key, percent-encoded")
     };
     let name = percent_decode_str(id).decode_utf8().map_err(|_| refused())?;
+    // Ids are handed out encoded, and OpenAI's clients encode them once more.
+    let again = if name.contains('/') { None } else { Some(percent_decode_str(&name).decode_utf8()) };
+    let name = again.transpose().map_err(|_| refused())?.unwrap_or(Cow::Borrowed(&*name));
     let (bucket, key) = name.strip_prefix("s3://").and_then(|name| name.split_once('/')).ok_or_else(refused)?;
     let key = decoded(key).filter(|plain| plain.len() == key.len()).ok_or_else(refused)?;
-    let endpoint = Endpoint::Bucket(label(PortkeyHeader::AwsS3Bucket, bucket).map_err(|_| refused())?);
+    let bucket = label(PortkeyHeader::AwsS3Bucket, bucket).map_err(|_| refused())?;
+    Ok((format!("s3://{bucket}/{key}").into(), in_bucket(bucket, &key)))
+}
+
+fn in_bucket<'a>(bucket: String, key: &str) -> Way<'a> {
     let path = key.split('/').fold(String::new(), |path, part| path + "/" + &encoded(part));
-    Ok(Way { endpoint, path: path.into(), query: Some(String::new()), header: None, translation: None })
+    at(Endpoint::Bucket(bucket), path)
+}
+
+/// A file that becomes an object: of the name that the fields give it, or of a new one that nobody can guess.
+fn upload<'a, 'f>(field: impl Fn(PortkeyHeader) -> Option<&'f str>) -> Result<Way<'a>, Rejection> {
+    use PortkeyHeader::{
+        AmzServerSideEncryption, AmzServerSideEncryptionKmsKeyId, AwsS3Bucket, AwsS3ObjectKey, ProviderFileName,
+    };
+
+    let bucket = label(AwsS3Bucket, field(AwsS3Bucket).ok_or_else(|| refuse(AwsS3Bucket, "is required"))?)?;
+    let named = [AwsS3ObjectKey, ProviderFileName].into_iter().find_map(|name| Some((name, field(name)?)));
+    let key = match named {
+        Some((header, key)) => {
+            let plain = decoded(key).filter(|plain| plain.len() == key.len() && key.len() <= LONGEST_KEY);
+            plain.ok_or_else(|| refuse(header, "is no key of an object"))?.into_owned()
+        }
+        None => format!("{}.jsonl", uuid::Uuid::new_v4()),
+    };
+    let header = |name, value: &str| {
+        let value = HeaderValue::from_str(value).map_err(|error| Rejection::new(Kind::Internal).with_source(error))?;
+        Ok::<_, Rejection>(ProviderHeader { name: HeaderName::from_static(name), value, replaces: true })
+    };
+    let (kms_key, mut headers) = (field(AmzServerSideEncryptionKmsKeyId), Vec::new());
+    if let Some(encryption) = field(AmzServerSideEncryption).or(kms_key.map(|_| "aws:kms")) {
+        headers.push(header("x-amz-server-side-encryption", encryption)?);
+    }
+    if let Some(key) = kms_key {
+        headers.push(header("x-amz-server-side-encryption-aws-kms-key-id", key)?);
+    }
+    let translation = Some(Translation::S3Upload { object: format!("s3://{bucket}/{key}").into() });
+    Ok(Way { headers, translation, ..in_bucket(bucket, &key) })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::{
     credentials::{BoxFuture, KeysFuture},
     key::SigningKeys,
     sessions::{Clock, Sessions},
+    skew::Skew,
 };
 use crate::{
     context::{AwsKeys, AwsRole},
@@ -53,14 +54,15 @@ pub(super) struct Roles {
     pub(super) timeout: Duration,
     pub(super) clock: Clock,
     pub(super) signing_keys: SigningKeys,
+    skew: Skew,
     sessions: Sessions,
 }
 
 impl Roles {
-    pub(super) fn new(clock: Clock, signing_keys: SigningKeys) -> Self {
+    pub(super) fn new(clock: Clock, signing_keys: SigningKeys, skew: Skew) -> Self {
         let sessions = Sessions::new();
         let timeout = Duration::from_secs(5);
-        Self { fetch: None, endpoint: None, domain: None, timeout, clock, signing_keys, sessions }
+        Self { fetch: None, endpoint: None, domain: None, timeout, clock, signing_keys, skew, sessions }
     }
 
     /// The keys of a session of this role. `base` is who assumes it.
@@ -89,6 +91,7 @@ impl Roles {
                     StsRequest { request, operator: endpoint.operator, timeout: this.timeout, max_body: LONGEST };
                 let answer = fetch.fetch(call).await.map_err(|error| failed().with_source(error))?;
                 if answer.status() != StatusCode::OK {
+                    this.skew.learn(answer.status(), answer.headers(), now);
                     return Err(failed().with_source(answer::refusal(answer.status(), answer.body())));
                 }
                 answer::session(answer.body()).ok_or_else(|| failed().with_source("the answer of STS has no session"))

@@ -1,5 +1,6 @@
 //! Embeddings of Titan and Cohere become OpenAI's (pure).
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
@@ -99,19 +100,7 @@ impl Embeddings {
 
 /// Little-endian floats in base64 (RFC 4648, section 4), as OpenAI sends embeddings.
 fn base64(floats: &[f32]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    let bytes: Vec<u8> = floats.iter().flat_map(|float| float.to_le_bytes()).collect();
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let at = |index: usize| u32::from(three.get(index).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for letter in 0..4 {
-            let index = (bits >> (18 - 6 * letter) & 63) as usize;
-            text.push(if letter <= three.len() { char::from(LETTERS[index]) } else { '=' });
-        }
-    }
-    text
+    STANDARD.encode(floats.iter().flat_map(|float| float.to_le_bytes()).collect::<Vec<u8>>())
 }
 
 #[cfg(test)]

@@ -168,6 +168,6 @@ fn betas(raw: &RawValue) -> Result<Vec<Value>, Fault> {
     items.into_iter().enumerate().map(text).collect()
 }
 
-fn split(names: &str) -> Vec<Value> {
+pub(super) fn split(names: &str) -> Vec<Value> {
     names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(Value::from).collect()
 }

@@ -1,4 +1,5 @@
-//! OpenAI and AWS Bedrock: Converse, ConverseStream and InvokeModel's embeddings. Everything here is pure: bytes go in,
+//! OpenAI and AWS Bedrock: Converse, ConverseStream and InvokeModel's embeddings; Anthropic's messages and Cohere's rerank
+//! beside them. Everything here is pure: bytes go in,
 //! bytes come out.
 //!
 //! Sources: AWS's API reference of Bedrock Runtime, Smithy's event stream, OpenAI's API reference, and Portkey's gateway
@@ -7,6 +8,7 @@
 mod answer;
 mod asked;
 mod chunk;
+mod claude;
 mod converse;
 mod embed;
 mod embedded;
@@ -16,11 +18,14 @@ mod fault;
 mod fields;
 mod format;
 mod frame;
+mod invoke;
 mod media;
 mod messages;
 mod model;
 mod read;
 mod request;
+mod rerank;
+mod rewrite;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -29,8 +34,11 @@ mod usage;
 mod words;
 
 pub(super) use answer::{About, answer};
+pub(super) use claude::{error as claude_error, token_count};
 pub(super) use embed::{Embed, Shape, request as embed};
 pub(super) use embedded::Embeddings;
 pub(super) use error::error;
+pub(super) use invoke::{Messages, count_tokens, invoke, messages};
 pub(super) use request::{Chat, request as chat};
-pub(super) use stream::{ChatStream, StreamFault};
+pub(super) use rerank::{Rerank, answer as reranked, request as rerank};
+pub(super) use rewrite::{Rewrite, StreamFault};

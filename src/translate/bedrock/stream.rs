@@ -1,27 +1,16 @@
 //! ConverseStream's events become OpenAI's chunks (pure: bytes go in, bytes come out).
 
-use std::borrow::Cow;
-
 use super::{
     answer::About,
     chunk::{self, ContentBlock, DONE, Delta, Function, Piece, ToolCall},
     error,
     event::{BlockDelta, BlockStart, BlockStop, MessageStop, Metadata, read},
-    frame::{Frame, Frames},
+    rewrite::{Rewrite, Words},
     words,
 };
 
 /// How many blocks may be open at once. AWS closes one before it opens the next.
 const MOST_OPEN: usize = 128;
-
-/// Why a stream is no good any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StreamFault {
-    /// It ended before it said that it was complete.
-    Truncated,
-    /// A frame or an event can't be read.
-    Unreadable,
-}
 
 /// Where a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +19,8 @@ enum Stage {
     Open,
     /// It has stopped; the usage has to come yet.
     Stopped,
-    /// It is complete, or AWS has said what went wrong.
+    /// It is complete, or it was said what went wrong.
     Over,
-    Broken,
-}
-
-/// One stream on its way. Holds no more of it than the part of one frame that has come.
-#[derive(Debug)]
-pub(crate) struct ChatStream {
-    frames: Frames,
-    chunks: Chunks,
 }
 
 #[derive(Debug)]
@@ -63,84 +44,14 @@ struct Open {
     is_hidden: bool,
 }
 
-impl ChatStream {
-    pub(crate) fn new(about: About, include_usage: bool) -> Self {
-        let chunks = Chunks { about, include_usage, stage: Stage::Open, has_role: false, tools: 0, open: Vec::new() };
-        Self { frames: Frames::default(), chunks }
-    }
-
-    /// Whether nothing more is said.
-    pub(crate) fn is_over(&self) -> bool {
-        matches!(self.chunks.stage, Stage::Over | Stage::Broken)
-    }
-
-    /// Adds to `out` what these bytes complete.
-    ///
-    /// # Errors
-    ///
-    /// The stream can't be read on. `out` has said so.
-    pub(crate) fn push(&mut self, mut data: &[u8], out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        while !self.is_over() {
-            let step = match self.frames.next(&mut data) {
-                Ok(None) => return Ok(()),
-                Ok(Some(frame)) => self.chunks.frame(&frame, out),
-                Err(_) => None,
-            };
-            if step.is_none() {
-                self.chunks.stage = Stage::Broken;
-                chunk::event(out, &error::body("The stream can't be read", Some("StreamError"), Some(502)));
-                return Err(StreamFault::Unreadable);
-            }
-        }
-        Ok(())
-    }
-
-    /// The body has ended, by itself or by an error.
-    ///
-    /// # Errors
-    ///
-    /// It wasn't complete. `out` has said so.
-    pub(crate) fn end(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        if self.is_over() {
-            return Ok(());
-        }
-        tracing::debug!(within = self.frames.is_within(), "a stream of events was cut off");
-        self.chunks.stage = Stage::Broken;
-        chunk::event(out, &error::body("The stream ended before it was complete", Some("StreamError"), Some(502)));
-        Err(StreamFault::Truncated)
+impl Rewrite {
+    /// ConverseStream's events as chunks of a chat completion.
+    pub(crate) fn chat(about: About, include_usage: bool) -> Self {
+        Self::new(Chunks { about, include_usage, stage: Stage::Open, has_role: false, tools: 0, open: Vec::new() })
     }
 }
 
-impl Chunks {
-    /// `None` where the frame is none of ConverseStream's.
-    fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) -> Option<()> {
-        match frame.message_type? {
-            "event" => self.event(frame.event_type?, frame.payload, out)?,
-            "exception" => self.exception(frame, out),
-            "error" => {
-                let message = frame.error_message.unwrap_or("The stream failed");
-                let kind = frame.error_code.and_then(words::exception);
-                self.fail(message, kind.as_deref(), out);
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    fn exception(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
-        let told = error::told(frame.payload);
-        let message = told.message.as_deref().unwrap_or("The stream failed");
-        let name = frame.exception_type.map(Cow::Borrowed).or(told.kind);
-        self.fail(message, name.and_then(|name| words::exception(&name)).as_deref(), out);
-    }
-
-    /// The status was sent long ago, so the failure is an event.
-    fn fail(&mut self, message: &str, kind: Option<&str>, out: &mut Vec<u8>) {
-        let code = kind.and_then(words::status).or(Some(500));
-        chunk::event(out, &error::body(error::speakable(message), kind, code));
-        self.stage = Stage::Over;
-    }
-
+impl Words for Chunks {
     fn event(&mut self, kind: &str, payload: &[u8], out: &mut Vec<u8>) -> Option<()> {
         match (self.stage, kind) {
             (Stage::Open, "messageStart") => self.begin(out),
@@ -169,6 +80,17 @@ impl Chunks {
         Some(())
     }
 
+    fn fail(&mut self, message: &str, kind: Option<&str>, status: u16, out: &mut Vec<u8>) {
+        chunk::event(out, &error::body(message, kind, Some(status)));
+        self.stage = Stage::Over;
+    }
+
+    fn is_over(&self) -> bool {
+        self.stage == Stage::Over
+    }
+}
+
+impl Chunks {
     /// Says who speaks, once.
     fn begin(&mut self, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.has_role, true) {

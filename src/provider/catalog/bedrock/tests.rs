@@ -8,7 +8,8 @@ fn found(method: &Method, path: &str, model: Option<&str>, stream: bool) -> Resu
     let caller: PathAndQuery = path.parse().expect("a path");
     let route = crate::context::Route::of(method, caller.path());
     let (rest, unified) = (route.rest().expect("below /v1"), route.is_unified());
-    let way = way(&AwsAsked { method, rest, caller: &caller, unified, model, stream })?;
+    let field = |name| (name == PortkeyHeader::AwsS3Bucket).then_some("my-bucket");
+    let way = way(&AwsAsked { method, rest, caller: &caller, unified, model, stream }, "us-east-1", field)?;
     let endpoint = match way.endpoint {
         Endpoint::Named(name) => name.to_owned(),
         Endpoint::Bucket(bucket) => format!("s3 {bucket}"),
@@ -166,7 +167,7 @@ fn models_and_ids_that_could_be_more_than_one_segment_are_refused() {
     for model in [None, Some(""), Some(long.as_str())] {
         assert_eq!(refusal("/v1/chat/completions", model), Err(Kind::InvalidRequest));
     }
-    for path in ["/v1/responses", "/v1/audio/speech", "/v1/images/edits", "/v1/files"] {
+    for path in ["/v1/responses", "/v1/audio/speech", "/v1/images/edits"] {
         assert_eq!(refusal(path, Some("m")), Err(Kind::NotImplemented), "{path}");
     }
     for id in [
@@ -209,4 +210,45 @@ fn attack_vectors() {
         assert!(!path.contains("/./") && !path.contains("/../"), "{value:?} {path}");
     }
     assert_eq!(seen, 22 + 20 + 32 + 36 + 27);
+}
+
+#[test]
+fn files_and_unknown_models_find_their_way() {
+    let asked = |method: &Method, path: &str, model: Option<&str>, fields: &[(PortkeyHeader, &'static str)]| {
+        let caller: PathAndQuery = path.parse().expect("a path");
+        let route = crate::context::Route::of(method, caller.path());
+        let (rest, unified) = (route.rest().expect("below /v1"), route.is_unified());
+        let field = |name| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        let asked = AwsAsked { method, rest, caller: &caller, unified, model, stream: false };
+        way(&asked, "eu-west-1", field).map(|way| (way.path.into_owned(), way.headers, way.translation))
+    };
+    let upload = |fields: &[_]| asked(&Method::POST, "/v1/files", None, fields);
+    let bucket = (PortkeyHeader::AwsS3Bucket, "b");
+    let (path, headers, translation) = upload(&[bucket]).expect("a way");
+    assert!(path.len() == "/.jsonl".len() + 36 && path.ends_with(".jsonl") && headers.is_empty());
+    let Some(Translation::S3Upload { object }) = translation else { panic!("an upload") };
+    assert_eq!(*object, *format!("s3://b{path}"));
+    assert_ne!(upload(&[bucket]).expect("a way").0, path, "nobody else's");
+    let key = (PortkeyHeader::AwsS3ObjectKey, "a b/c+.jsonl");
+    let kms = (PortkeyHeader::AmzServerSideEncryptionKmsKeyId, "k");
+    let (path, headers, _) = upload(&[bucket, key, kms]).expect("a way");
+    assert_eq!((path.as_str(), headers.len()), ("/a%20b/c%2B.jsonl", 2));
+    assert!(upload(&[]).is_err() && upload(&[(PortkeyHeader::AwsS3Bucket, "b.evil.example")]).is_err());
+    for bad in ["../x", "a//b", "a%2fb", "", "a\u{7f}"] {
+        assert!(upload(&[bucket, (PortkeyHeader::AwsS3ObjectKey, bad)]).is_err(), "{bad:?}");
+    }
+    // Encoded once, as it was handed out, and once more by the client.
+    for id in ["s3%3A%2F%2Fb%2Fk%20x", "s3%253A%252F%252Fb%252Fk%2520x"] {
+        let (path, _, translation) = asked(&Method::GET, &format!("/v1/files/{id}"), None, &[]).expect("a way");
+        assert_eq!((path.as_str(), translation), ("/k%20x", Some(Translation::S3File { object: "s3://b/k x".into() })));
+    }
+    for (model, expected) in [
+        ("arn:aws:bedrock:us-east-1:1:application-inference-profile/a1b2", Translation::BedrockMessages),
+        ("eu.anthropic.claude-x", Translation::BedrockMessages),
+        ("amazon.nova-lite-v1:0", Translation::BedrockInvoke),
+        ("arn:aws:bedrock:us-east-1::foundation-model/meta.llama3", Translation::BedrockInvoke),
+    ] {
+        let found = asked(&Method::POST, "/v1/messages", Some(model), &[]).expect("a way");
+        assert_eq!(found.2, Some(expected), "{model}");
+    }
 }

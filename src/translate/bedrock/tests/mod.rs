@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 
 use serde_json::Value;
 
-use super::{About, ChatStream, StreamFault, chat};
+use super::{About, Rewrite, StreamFault, chat};
 
 /// A file of the shared vectors. `None` on a clone that stands alone.
 fn vectors(name: &str) -> Option<Value> {
@@ -31,7 +31,7 @@ fn streamed<'a>(
     strict: bool,
     include_usage: bool,
 ) -> (Vec<u8>, Result<(), StreamFault>) {
-    let mut stream = ChatStream::new(about("m", strict), include_usage);
+    let mut stream = Rewrite::chat(about("m", strict), include_usage);
     let mut out = Vec::new();
     for piece in pieces {
         if let Err(fault) = stream.push(piece, &mut out) {

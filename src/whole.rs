@@ -1,4 +1,4 @@
-//! Reads a body, within its limit and everybody's budget.
+//! Reads a body whole, within its limit and everybody's budget.
 
 use std::{
     error::Error,
@@ -13,23 +13,23 @@ use crate::{budget::Share, held::Held, rejection::Rejection};
 
 /// Reads one body to its end. Its trailers, which no signature is over, are dropped.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     held: Held,
     limit: usize,
     share: Share,
 }
 
 impl Reader {
-    pub(super) fn new(limit: usize, share: Share) -> Self {
+    pub(crate) fn new(limit: usize, share: Share) -> Self {
         Self { held: Held::new(), limit, share }
     }
 
     /// What is held of the budget, until it is dropped.
-    pub(super) fn into_share(self) -> Share {
+    pub(crate) fn into_share(self) -> Share {
         self.share
     }
 
-    pub(super) fn poll<B>(&mut self, mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<Result<Bytes, Rejection>>
+    pub(crate) fn poll<B>(&mut self, mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<Result<Bytes, Rejection>>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
     {
@@ -42,7 +42,7 @@ impl Reader {
                 return Poll::Ready(Err(Rejection::too_large(self.limit)));
             }
             if !self.share.take(data.len()) {
-                return Poll::Ready(Err(Rejection::unavailable("the budget for bodies that are signed is used up")));
+                return Poll::Ready(Err(Rejection::unavailable("the budget for bodies that are held is used up")));
             }
             self.held.push(data);
         }

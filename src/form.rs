@@ -1,4 +1,4 @@
-//! The field `model` of a form (RFC 7578, RFC 2046; pure).
+//! The fields of a form, and the one named `model` (RFC 7578, RFC 2046; pure).
 //!
 //! Strict: whatever two readers could read in two ways is refused, so that the field which is found here is the one that
 //! the provider finds. The boundary may stand nowhere but in delimiters, lines end with CR LF, nothing comes before the
@@ -12,7 +12,7 @@ use crate::json::is_alike;
 
 /// Why a form can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FormError {
+pub(crate) enum FormError {
     /// It is none, or could be read in two ways.
     Malformed,
     /// It has the field twice.
@@ -21,25 +21,44 @@ pub(super) enum FormError {
 
 /// What a form says about the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Form {
+pub(crate) struct Form {
     /// Where the value of the field stands.
-    pub(super) model: Option<Range<usize>>,
+    pub(crate) model: Option<Range<usize>>,
     /// Whether another field could be taken for it.
-    pub(super) alike: bool,
+    pub(crate) alike: bool,
 }
 
 /// The boundary in a content type. `None` where it is no form, or has none or several.
-pub(super) fn boundary(content_type: &str) -> Option<&str> {
+pub(crate) fn boundary(content_type: &str) -> Option<&str> {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
     let found = one(params(content_type, "multipart/form-data")?, "boundary")?;
     ((1..=70).contains(&found.len()) && found.bytes().all(letter) && !found.ends_with(' ')).then_some(found)
 }
 
 /// The field `model` of a form with this boundary. Takes one pass.
-pub(super) fn read(body: &[u8], boundary: &str) -> Result<Form, FormError> {
+pub(crate) fn read(body: &[u8], boundary: &str) -> Result<Form, FormError> {
+    let mut form = Form::default();
+    each(body, boundary, |part| {
+        form.alike |= is_alike(part.name);
+        if part.name != "model" {
+            return Ok(());
+        }
+        if part.file {
+            return Err(FormError::Malformed);
+        }
+        form.model.replace(part.value).map_or(Ok(()), |_| Err(FormError::Twice))
+    })?;
+    Ok(form)
+}
+
+/// Shows each part of a form with this boundary. Takes one pass.
+pub(crate) fn each<'b>(
+    body: &'b [u8],
+    boundary: &str,
+    mut see: impl FnMut(Part<'b>) -> Result<(), FormError>,
+) -> Result<(), FormError> {
     let delimiter = [b"--", boundary.as_bytes()].concat();
     let finder = memmem::Finder::new(&delimiter);
-    let mut form = Form::default();
     let mut at = if body.starts_with(b"\r\n") { 2 } else { 0 };
     if !body[at..].starts_with(&delimiter) {
         return Err(FormError::Malformed);
@@ -47,36 +66,33 @@ pub(super) fn read(body: &[u8], boundary: &str) -> Result<Form, FormError> {
     loop {
         at += delimiter.len();
         match &body[at..] {
-            [b'-', b'-'] | [b'-', b'-', b'\r', b'\n'] => return Ok(form),
+            [b'-', b'-'] | [b'-', b'-', b'\r', b'\n'] => return Ok(()),
             [b'\r', b'\n', ..] => at += 2,
             _ => return Err(FormError::Malformed),
         }
         let next = at + finder.find(&body[at..]).ok_or(FormError::Malformed)?;
         let part = body[at..next].strip_suffix(b"\r\n").ok_or(FormError::Malformed)?;
         let end = memmem::find(part, b"\r\n\r\n").ok_or(FormError::Malformed)?;
-        let name = name(&part[..end]).ok_or(FormError::Malformed)?;
-        form.alike |= is_alike(name.text);
-        if name.text == "model" {
-            if name.file {
-                return Err(FormError::Malformed);
-            }
-            if form.model.replace(at + end + 4..at + part.len()).is_some() {
-                return Err(FormError::Twice);
-            }
-        }
+        see(part_of(&part[..end], at + end + 4..at + part.len()).ok_or(FormError::Malformed)?)?;
         at = next;
     }
 }
 
-struct Name<'a> {
-    text: &'a str,
-    /// Whether the part is a file.
-    file: bool,
+/// One part of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part<'a> {
+    pub(crate) name: &'a str,
+    /// Whether it is a file.
+    pub(crate) file: bool,
+    #[cfg_attr(not(feature = "bedrock"), allow(dead_code))]
+    pub(crate) content_type: Option<&'a str>,
+    /// Where its value stands.
+    pub(crate) value: Range<usize>,
 }
 
-/// The name of the part with these headers.
-fn name(head: &[u8]) -> Option<Name<'_>> {
-    let mut found = None;
+/// The part with these headers.
+fn part_of(head: &[u8], bytes: Range<usize>) -> Option<Part<'_>> {
+    let (mut found, mut content_type) = (None, None);
     for line in std::str::from_utf8(head).ok()?.split("\r\n") {
         if line.bytes().any(|byte| byte < b' ' && byte != b'\t') {
             return None;
@@ -93,6 +109,8 @@ fn name(head: &[u8]) -> Option<Name<'_>> {
         } else if name.eq_ignore_ascii_case("content-transfer-encoding") {
             // Any other one would make the value something else than its bytes.
             ["7bit", "8bit", "binary"].iter().find(|plain| value.eq_ignore_ascii_case(plain))?;
+        } else if name.eq_ignore_ascii_case("content-type") {
+            content_type = Some(value);
         }
     }
     let found = found?;
@@ -101,8 +119,8 @@ fn name(head: &[u8]) -> Option<Name<'_>> {
     if has("name*") {
         return None;
     }
-    let text = one(found, "name").filter(|name| !name.contains('%'))?;
-    Some(Name { text, file })
+    let name = one(found, "name").filter(|name| !name.contains('%'))?;
+    Some(Part { name, file, content_type, value: bytes })
 }
 
 /// The value of a parameter that stands there once.
