@@ -1,6 +1,6 @@
 //! One request that has been sent, and what its answers become.
 
-use std::{borrow::Cow, vec};
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{
@@ -10,7 +10,7 @@ use http::{
 };
 
 use super::{
-    bedrock::{self, ChatStream},
+    bedrock::{self, Bodies, ChatStream},
     body::TranslateBody,
     prepare::Answer,
 };
@@ -33,7 +33,7 @@ pub(super) struct Job<S, R> {
 pub(super) struct Rest<S> {
     pub(super) service: S,
     pub(super) head: request::Parts,
-    pub(super) bodies: vec::IntoIter<Vec<u8>>,
+    pub(super) bodies: Bodies,
 }
 
 /// What the layer was told.
@@ -103,7 +103,7 @@ impl<S, R> Job<S, R> {
             Answer::Embeddings { model, shape, so_far } => {
                 let counted = text(&head.headers, &INPUT_TOKENS).and_then(|count| count.parse().ok());
                 so_far.add(body, counted, shape).ok_or_else(unreadable)?;
-                let more = self.rest.as_ref().is_some_and(|rest| rest.bodies.len() > 0);
+                let more = self.rest.as_ref().is_some_and(|rest| !rest.bodies.is_empty());
                 Ok((!more).then(|| std::mem::take(so_far).into_body(model)))
             }
         }

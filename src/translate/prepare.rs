@@ -10,7 +10,7 @@ use http::{
 };
 use http_body::Body;
 
-use super::bedrock::{self, About, Chat, Embed, Embeddings, Shape};
+use super::bedrock::{self, About, Bodies, Chat, Embed, Embeddings, Shape};
 use crate::{
     body::FullOr,
     context::{PortkeyHeaders, RequestConfig, Translation},
@@ -34,7 +34,7 @@ pub(super) enum Answer {
 pub(super) struct Prepared {
     pub(super) answer: Answer,
     /// The bodies of further requests with the same head.
-    pub(super) rest: Vec<Vec<u8>>,
+    pub(super) rest: Option<Bodies>,
 }
 
 /// Puts the request into the provider's language, or leaves it as it is and says why not.
@@ -63,14 +63,13 @@ pub(super) fn prepare<B: Body<Data = Bytes>>(
             let about = About { id: String::new(), created, model, strict: is_strict(request) };
             *request.uri_mut() = uri;
             set(request, body, if stream { EVENT_STREAM } else { JSON });
-            Ok(Prepared { answer: Answer::Chat { about, stream, include_usage }, rest: Vec::new() })
+            Ok(Prepared { answer: Answer::Chat { about, stream, include_usage }, rest: None })
         }
         Translation::BedrockEmbeddings => {
-            let Embed { bodies, shape, model } = bedrock::embed(&body)?;
-            let mut bodies = bodies.into_iter();
+            let Embed { mut bodies, shape, model } = bedrock::embed(&body)?;
             set(request, bodies.next().unwrap_or_default(), JSON);
             let answer = Answer::Embeddings { model, shape, so_far: Embeddings::default() };
-            Ok(Prepared { answer, rest: bodies.collect() })
+            Ok(Prepared { answer, rest: Some(bodies).filter(|rest| !rest.is_empty()) })
         }
     }
 }

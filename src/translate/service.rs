@@ -59,15 +59,15 @@ where
             Err(rejection) => return self.refused(request, rejection),
         };
         let room = Room { asked, render: self.render.clone(), limit: self.limit };
-        if rest.is_empty() {
+        let Some(bodies) = rest else {
             return TranslateFuture::called(self.inner.call(request), Job { answer, rest: None, room });
-        }
+        };
         // Further calls follow: the service that was polled ready goes along, what stays behind is a clone.
         let clone = self.inner.clone();
         let mut service = mem::replace(&mut self.inner, clone);
         let (head, body) = request.into_parts();
         let first = service.call(Request::from_parts(head.clone(), body));
-        let rest = Rest { service, head, bodies: rest.into_iter() };
+        let rest = Rest { service, head, bodies };
         TranslateFuture::called(first, Job { answer, rest: Some(rest), room })
     }
 }

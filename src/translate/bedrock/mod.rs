@@ -29,7 +29,7 @@ mod usage;
 mod words;
 
 pub(super) use answer::{About, answer};
-pub(super) use embed::{Embed, Shape, request as embed};
+pub(super) use embed::{Bodies, Embed, Shape, request as embed};
 pub(super) use embedded::Embeddings;
 pub(super) use error::error;
 pub(super) use request::{Chat, request as chat};
