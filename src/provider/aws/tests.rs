@@ -179,9 +179,11 @@ fn stored_keys_stay_with_their_hosts() {
         config
     };
     for (url, origin) in [
-        ("https://bedrock-runtime.us-gov-west-1.amazonaws.com", Some(HostOrigin::Catalog)),
+        ("https://bedrock-runtime.us-east-1.amazonaws.com", Some(HostOrigin::Catalog)),
         ("https://bedrock-runtime-fips.us-east-1.amazonaws.com", Some(HostOrigin::Catalog)),
-        ("https://bedrock-runtime.cn-north-1.amazonaws.com.cn", Some(HostOrigin::Catalog)),
+        ("https://bedrock-runtime.us-gov-west-1.amazonaws.com", None),
+        ("https://bedrock-runtime.cn-north-1.amazonaws.com.cn", None),
+        ("https://bedrock-runtime.us-east-1.amazonaws.com.cn", None),
         ("https://bedrock-runtime.us-east-1.amazonaws.com:8443", None),
         ("http://bedrock-runtime.us-east-1.amazonaws.com", None),
         ("https://bedrock-runtime.us-east-1.evil.com", None),
@@ -201,6 +203,26 @@ fn stored_keys_stay_with_their_hosts() {
         let both = resolved(&[], by_config(&fields, true, Some(url))).expect("one config");
         assert_eq!(both.1.credential_source(), Some(CredentialSource::Stored));
     }
+}
+
+#[test]
+fn a_bucket_is_no_endpoint() {
+    let with_host = |mut config: RequestConfig, url: &str| {
+        config.asked = Asked { custom_host: Some(named(url)), ..Asked::default() };
+        config
+    };
+    let key = |fields: &[(&str, &str)]| entry(fields).with_api_key(Secret::from("ABSKstored0123")).expect("a key");
+    for url in [
+        "https://bedrock-runtime.s3.amazonaws.com",
+        "https://bedrock-runtime.s3-us-west-2.amazonaws.com",
+        "https://bedrock.s3-accelerate.amazonaws.com",
+        "https://bedrock.execute-api.amazonaws.com",
+    ] {
+        assert!(resolved(&[], with_host(by_entry(key(&[])), url)).is_err(), "{url}");
+    }
+    let own = key(&[("aws_region", "cn-north-1")]);
+    let found = resolved(&[], with_host(by_entry(own), "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"));
+    assert_eq!(found.expect("its own").1.origin(), HostOrigin::Catalog);
 }
 
 #[test]

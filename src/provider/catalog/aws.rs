@@ -109,8 +109,7 @@ pub(crate) fn plan<'f>(
 ) -> Result<AwsPlan, Rejection> {
     let field = |header| field(header).filter(|value| !value.is_empty());
     let way = if row.id() == "bedrock" { bedrock::way(asked)? } else { sagemaker(asked)? };
-    let default = (row.id() == "bedrock").then_some(DEFAULT_REGION);
-    let region = field(AwsRegion).or(default).ok_or_else(|| refuse(AwsRegion, "is required"))?;
+    let region = field(AwsRegion).or(default_region(row.id())).ok_or_else(|| refuse(AwsRegion, "is required"))?;
     let region = label(AwsRegion, region)?;
     let service = match (&way.endpoint, field(AwsService)) {
         (Endpoint::Bucket(_), _) => "s3".to_owned(),
@@ -152,6 +151,10 @@ fn host(endpoint: &Endpoint, region: &str, domain: Option<&str>) -> Result<Autho
     Authority::try_from(host).map_err(|error| Rejection::new(Kind::Internal).with_source(error))
 }
 
+fn default_region(id: &str) -> Option<&'static str> {
+    (id == "bedrock").then_some(DEFAULT_REGION)
+}
+
 /// One host label, in lower case.
 pub(super) fn label(header: PortkeyHeader, value: &str) -> Result<String, Rejection> {
     if !is_host_label(value) {
@@ -160,14 +163,18 @@ pub(super) fn label(header: PortkeyHeader, value: &str) -> Result<String, Reject
     Ok(value.to_ascii_lowercase())
 }
 
-/// Whether a host that somebody named is an endpoint of this provider's, in any region, by `https` on its own port.
-/// Buckets and endpoints in somebody's own network are not: anybody can have one.
-pub(super) fn is_own_host(id: &str, host: &CustomHost) -> bool {
+/// Whether a host that somebody named is an endpoint of this provider's in this region, by `https` on its own port. What
+/// stands between name and domain need not be a region: `bedrock-runtime.s3.amazonaws.com` is somebody's bucket, and anybody
+/// can have one.
+pub(super) fn is_own_host(id: &str, host: &CustomHost, region: Option<&str>) -> bool {
     let names: &[&str] = match id {
         "bedrock" => &["bedrock", "bedrock-fips", "bedrock-runtime", "bedrock-runtime-fips", "bedrock-agent-runtime"],
         _ => &["runtime.sagemaker", "runtime-fips.sagemaker"],
     };
+    let region = region.filter(|region| !region.is_empty()).or(default_region(id)).map(str::to_ascii_lowercase);
     let rest = names.iter().find_map(|name| host.host().strip_prefix(name)?.strip_prefix('.'));
-    let own = rest.and_then(|rest| rest.split_once('.')).is_some_and(|(region, domain)| aws_domain(region) == domain);
+    let own = rest
+        .and_then(|rest| rest.split_once('.'))
+        .is_some_and(|(found, domain)| region.is_some_and(|region| found == region && aws_domain(found) == domain));
     own && *host.scheme() == Scheme::HTTPS && host.port() == 443
 }
