@@ -98,13 +98,22 @@ pub(super) fn shown(
             Err(refuse(AwsAuthType, "may be assumedRole or serviceRole in a provider entry only"))
         }
         // A key that stands where nothing else could be meant needs no word for it.
-        (kind, _) if kind == Some("apiKey") || (!has_keys && own_key) => {
+        (kind @ (Some("apiKey") | None), _) if kind.is_some() || (!has_keys && own_key) => {
             match bound.credential(head, row, &bearer())? {
                 Some((key, source)) => Ok(Shown::Key(key, source)),
                 None => Err(missing(bound, AwsAccessKeyId)),
             }
         }
-        _ => Ok(Shown::Signature(AwsIdentity::Keys(keys()?), source)),
+        (Some("accessKey") | None, _) => Ok(Shown::Signature(AwsIdentity::Keys(keys()?), source)),
+        // A word that is misspelled must not sign as somebody else than was meant.
+        (Some(_), _) => {
+            let message = "is one of accessKey, apiKey, assumedRole and serviceRole";
+            Err(match bound {
+                Bound::Entry(entry) => Rejection::new(Kind::InvalidRequest)
+                    .with_message(format!("The provider entry {}: aws_auth_type {message}", entry.slug())),
+                Bound::Config { .. } | Bound::Headers { .. } => refuse(AwsAuthType, message),
+            })
+        }
     }
 }
 

@@ -114,6 +114,8 @@ fn a_stored_key_of_bedrocks_is_a_bearer_token() {
     }
     let (_, target) = resolved(&[], by_entry(keyed(&KEYS))).expect("a target");
     assert!(target.signing().is_some(), "with keys beside it, they sign");
+    let refused = resolved(&[], by_entry(keyed(&[("aws_auth_type", "accessKey")]))).expect_err("refused");
+    assert_eq!(refused, "The provider entry aws-prod holds no aws_access_key_id");
 }
 
 #[test]
@@ -160,6 +162,10 @@ fn an_entry_that_is_not_whole_is_told_by_its_name() {
         (
             &[("aws_auth_type", "assumedRole"), ("aws_role_arn", "x")],
             "The provider entry aws-prod: the AWS role is no ARN of a role",
+        ),
+        (
+            &[("aws_auth_type", "AssumedRole"), ("aws_role_arn", ROLE), KEYS[0], KEYS[1]],
+            "The provider entry aws-prod: aws_auth_type is one of accessKey, apiKey, assumedRole and serviceRole",
         ),
         (
             &[("aws_auth_type", "assumedRole"), ("aws_role_arn", ROLE), KEYS[0]],
