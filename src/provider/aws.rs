@@ -90,7 +90,7 @@ pub(super) fn shown(
     match (field(AwsAuthType), bound) {
         (Some("assumedRole"), Bound::Entry(entry)) => {
             let base = if has_keys { Some(keys()?) } else { None };
-            let role = role(entry, base, head, portkey, settings, field)?;
+            let role = role(entry, base, head, settings, field)?;
             Ok(Shown::Signature(AwsIdentity::Role(role), source))
         }
         (Some("serviceRole"), Bound::Entry(_)) => Ok(Shown::Signature(AwsIdentity::Ambient, source)),
@@ -122,7 +122,6 @@ fn role<'f>(
     entry: &Entry,
     base: Option<AwsKeys>,
     head: &Parts,
-    portkey: &PortkeyHeaders,
     settings: &Settings,
     field: impl Fn(PortkeyHeader) -> Option<&'f str>,
 ) -> Result<AwsRole, Rejection> {
@@ -135,14 +134,16 @@ fn role<'f>(
     if let Some(keys) = base {
         role = role.with_base(keys);
     }
-    let place = head.extensions.get::<Principal>().map(Principal::place);
+    let who = head.extensions.get::<Principal>();
+    let place = who.map(Principal::place);
     let (organisation, workspace) = place.map_or(("", ""), |place| (place.organisation, place.workspace));
     // No name has a line break in it that the others could be mistaken for: the lengths stand in front.
     let slug = entry.slug();
     role =
         role.with_tenant(&format!("{}\n{organisation}\n{}\n{workspace}\n{slug}", organisation.len(), workspace.len()));
+    // Of a request's own metadata none: AWS's policies ask about tags.
     for name in &settings.aws_session_tags {
-        if let Some(value) = portkey.metadata().get(name) {
+        if let Some(value) = who.and_then(|who| who.metadata().get(name)) {
             role = role.with_tag(name, value);
         }
     }

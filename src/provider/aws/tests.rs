@@ -59,15 +59,17 @@ fn named(url: &str) -> NamedHost {
 fn head(lines: &[(PortkeyHeader, &'static str)], config: RequestConfig) -> Parts {
     let mut request = Request::post("/v1/chat/completions").body(()).expect("a request");
     let lines = lines.iter().map(|(name, value)| (*name, HeaderValue::from_static(value))).collect();
-    let metadata = Metadata::from_json(br#"{"team":"a","env":"b"}"#);
+    let metadata = Metadata::from_json(br#"{"team":"admin","clearance":"top"}"#);
     request.extensions_mut().insert(PortkeyHeaders::new(lines, TraceId::generate(), metadata));
     request.extensions_mut().insert(config);
-    request.extensions_mut().insert(Principal::new("ci").with_organisation("o").with_workspace("w"));
+    let own = Metadata::from_json(br#"{"team":"a"}"#);
+    let who = Principal::new("ci").with_organisation("o").with_workspace("w").with_default_metadata(own);
+    request.extensions_mut().insert(who);
     request.into_parts().0
 }
 
 fn resolved(lines: &[(PortkeyHeader, &'static str)], config: RequestConfig) -> Result<(Uri, Target), String> {
-    let settings = Settings { aws_session_tags: vec!["team".into()], ..Settings::default() };
+    let settings = Settings { aws_session_tags: vec!["team".into(), "clearance".into()], ..Settings::default() };
     resolve(&head(lines, config), &settings).map_err(|refused: Rejection| refused.message().to_owned())
 }
 
