@@ -1,6 +1,7 @@
 //! Who signs a request for AWS, or which key it shows (pure).
 
 use http::{header::AUTHORIZATION, request::Parts, uri::PathAndQuery};
+use percent_encoding::percent_decode_str;
 
 use super::{
     bound::Bound,
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     context::{
         AwsError, AwsIdentity, AwsKeys, AwsRole, AwsSigning, Credential, CredentialSource, Entry, Placement,
-        PortkeyHeaders, Principal, RequestConfig, Route, Stage,
+        PortkeyHeaders, Principal, RequestConfig, Route, Stage, is_aws_signature_param,
     },
     header::PortkeyHeader,
     host::CustomHost,
@@ -148,6 +149,22 @@ fn role<'f>(
         }
     }
     Ok(role)
+}
+
+/// Without the parameters of a presigned URL: beside a key they would be a second credential. Where a request is signed, its
+/// signer takes them away.
+pub(super) fn without_signature(target: PathAndQuery) -> Result<PathAndQuery, Rejection> {
+    let is_param = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        is_aws_signature_param(&percent_decode_str(&name.replace('+', " ")).collect::<Vec<u8>>())
+    };
+    let Some(query) = target.query().filter(|query| query.split('&').any(|pair| is_param(&pair))) else {
+        return Ok(target);
+    };
+    let kept: Vec<&str> = query.split('&').filter(|pair| !is_param(pair)).collect();
+    let sign = if kept.is_empty() { "" } else { "?" };
+    let kept = [target.path(), sign, &kept.join("&")].concat();
+    PathAndQuery::try_from(kept).map_err(|error| Rejection::new(Kind::Internal).with_source(error))
 }
 
 /// Whether the gateway key, which has let the caller in, would go out in a signature.

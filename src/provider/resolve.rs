@@ -48,19 +48,21 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     let field = |name| bound.field(row, portkey, name);
     #[cfg(feature = "bedrock")]
     if row.is_signed() {
-        let planned = aws::plan(row, head, &caller, config, field, base.as_ref(), settings)?;
+        let mut planned = aws::plan(row, head, &caller, config, field, base.as_ref(), settings)?;
         if let Bound::Entry(entry) = &bound {
             // The model that a unified operation's path is made of is the body's.
             may_ask(entry, config, || models_in(head.uri.path(), head.uri.query()))?;
         }
-        let signing = |identity| aws::signing(identity, &planned.region, &planned.service);
         let goes = match aws::shown(&bound, head, row, portkey, settings)? {
-            aws::Shown::Key(key, source) => Goes::With(Some((key, source)), aws::bearer()),
+            aws::Shown::Key(key, source) => {
+                planned.plan.path_and_query = aws::without_signature(planned.plan.path_and_query)?;
+                Goes::With(Some((key, source)), aws::bearer())
+            }
             aws::Shown::Signature(identity, source) => {
                 if portkey.consumed().is_some_and(|key| aws::leaves(key, &identity)) {
                     return Err(gateway_key());
                 }
-                Goes::Signed(signing(identity)?, source)
+                Goes::Signed(aws::signing(identity, &planned.region, &planned.service)?, source)
             }
         };
         let (uri, target) = target(config, portkey, &route, (row, &bound), (planned.plan, origin), goes)?;

@@ -121,6 +121,21 @@ fn a_stored_key_of_bedrocks_is_a_bearer_token() {
 }
 
 #[test]
+fn beside_a_key_there_is_no_presigned_query() {
+    let key = entry(&[]).with_api_key(Secret::from("ABSKstored0123")).expect("a key");
+    for (query, left) in [
+        ("?X-Amz-Algorithm=AWS4-HMAC-SHA256&byProvider=a+b&x%2Damz-Signature=0&Signature=1", Some("byProvider=a+b")),
+        ("?X-Amz-Signature=0", None),
+        ("?byProvider=x", Some("byProvider=x")),
+    ] {
+        let mut head = head(&[], by_entry(key.clone()));
+        head.uri = format!("/v1/async-invoke{query}").parse().expect("a URI");
+        let (uri, target) = resolve(&head, &Settings::default()).expect("a target");
+        assert_eq!((uri.query(), target.credential().is_some()), (left, true), "{query}");
+    }
+}
+
+#[test]
 fn roles_and_the_gateways_identity_are_for_entries() {
     let fields = [("aws_auth_type", "assumedRole"), ("aws_role_arn", ROLE), ("aws_external_id", "ext:1")];
     let lines =
