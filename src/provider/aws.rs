@@ -1,5 +1,7 @@
 //! Who signs a request for AWS, or which key it shows (pure).
 
+mod reach;
+
 use http::{header::AUTHORIZATION, request::Parts, uri::PathAndQuery};
 use percent_encoding::percent_decode_str;
 
@@ -19,6 +21,8 @@ use crate::{
     rejection::{Kind, Rejection},
     secret::Secret,
 };
+
+pub(super) use reach::may_reach;
 
 /// What a request of AWS's goes out with.
 pub(super) enum Shown {

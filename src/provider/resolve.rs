@@ -53,7 +53,9 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
             // The model that a unified operation's path is made of is the body's.
             may_ask(entry, config, || models_in(head.uri.path(), head.uri.query()))?;
         }
-        let goes = match aws::shown(&bound, head, row, portkey, settings)? {
+        let shown = aws::shown(&bound, head, row, portkey, settings)?;
+        aws::may_reach(&bound, &planned, &shown, field)?;
+        let goes = match shown {
             aws::Shown::Key(key, source) => {
                 planned.plan.path_and_query = aws::without_signature(planned.plan.path_and_query)?;
                 Goes::With(Some((key, source)), aws::bearer())

@@ -136,6 +136,41 @@ fn beside_a_key_there_is_no_presigned_query() {
 }
 
 #[test]
+fn stored_credentials_open_their_own_bucket() {
+    let asked = |object: &str, config: RequestConfig| {
+        let mut request = head(&[(PortkeyHeader::AwsS3Bucket, "secrets")], config);
+        (request.method, request.uri) =
+            (http::Method::GET, format!("/v1/files/{object}/content").parse().expect("a URI"));
+        resolve(&request, &Settings::default())
+            .map(|(uri, _)| uri.to_string())
+            .map_err(|refused| (refused.kind().status().as_u16(), refused.message().to_owned()))
+    };
+    let (mine, other) = ("s3%3A%2F%2FMine%2Fa%20b", "s3%3A%2F%2Fsecrets%2Fprod.tfstate");
+    let own = [KEYS[0], KEYS[1], ("aws_s3_bucket", "mine")];
+    assert_eq!(asked(mine, by_entry(entry(&own))).as_deref(), Ok("https://mine.s3.us-east-1.amazonaws.com/a%20b"));
+    assert_eq!(
+        asked(other, by_entry(entry(&own))),
+        Err((400, "The provider entry aws-prod is for the files of its own aws_s3_bucket".to_owned()))
+    );
+    // What a caller says about the bucket doesn't count.
+    assert_eq!(
+        asked(other, by_entry(entry(&KEYS))),
+        Err((501, "The provider entry aws-prod has no aws_s3_bucket, so it serves no files".to_owned()))
+    );
+    let key = entry(&[("aws_s3_bucket", "mine")]).with_api_key(Secret::from("ABSKstored0123")).expect("a key");
+    assert_eq!(asked(mine, by_entry(key)).map_err(|(status, _)| status), Err(501), "S3 gets no key of Bedrock's");
+    let fields = [(PortkeyHeader::AwsAccessKeyId, "AKID"), (PortkeyHeader::AwsSecretAccessKey, "secret")];
+    assert_eq!(asked(other, by_config(&fields, true, None)).map_err(|(status, _)| status), Err(501));
+    assert_eq!(
+        asked(other, by_config(&fields, false, None)).as_deref(),
+        Ok("https://secrets.s3.us-east-1.amazonaws.com/prod.tfstate")
+    );
+    // A host that answers for everything gets the bucket, too.
+    let based = entry(&own).with_custom_host("https://vpce-1.example/x").expect("a host");
+    assert_eq!(asked(mine, by_entry(based)).as_deref(), Ok("https://vpce-1.example/x/mine/a%20b"));
+}
+
+#[test]
 fn roles_and_the_gateways_identity_are_for_entries() {
     let fields = [("aws_auth_type", "assumedRole"), ("aws_role_arn", ROLE), ("aws_external_id", "ext:1")];
     let lines =

@@ -91,6 +91,8 @@ pub(crate) struct AwsPlan {
     pub(crate) plan: Plan,
     pub(crate) region: String,
     pub(crate) service: String,
+    /// The bucket that it goes to.
+    pub(crate) bucket: Option<String>,
     pub(crate) translation: Option<Translation>,
 }
 
@@ -116,9 +118,13 @@ pub(crate) fn plan<'f>(
         (Endpoint::Named(_), Some(service)) => label(AwsService, service)?,
         (Endpoint::Named(_), None) => row.id().to_owned(),
     };
-    let (scheme, authority, front) = match base {
-        Some(host) => (host.scheme().clone(), host.authority().clone(), host.path()),
-        None => (Scheme::HTTPS, host(&way.endpoint, &region, domain)?, ""),
+    // Another host answers for every bucket, so the bucket is part of the path there.
+    let (scheme, authority, front) = match (base, &way.endpoint) {
+        (Some(host), Endpoint::Named(_)) => (host.scheme().clone(), host.authority().clone(), host.path().to_owned()),
+        (Some(host), Endpoint::Bucket(bucket)) => {
+            (host.scheme().clone(), host.authority().clone(), format!("{}/{bucket}", host.path()))
+        }
+        (None, endpoint) => (Scheme::HTTPS, host(endpoint, &region, domain)?, String::new()),
     };
     let own = match &way.query {
         Some(query) if query.is_empty() => PathAndQuery::try_from(asked.caller.path()),
@@ -126,11 +132,15 @@ pub(crate) fn plan<'f>(
         None => Ok(asked.caller.clone()),
     };
     let own = own.map_err(|error| Rejection::new(Kind::Internal).with_source(error))?;
-    let path_and_query = join(&own, [front, &way.path, ""], base.and_then(CustomHost::query))?;
+    let path_and_query = join(&own, [&front, &way.path, ""], base.and_then(CustomHost::query))?;
     let mut headers = headers(row, asked.method, field)?;
     headers.extend(way.header);
     let plan = Plan { scheme, authority, path_and_query, placement: Placement::Signature, headers };
-    Ok(AwsPlan { plan, region, service, translation: way.translation })
+    let bucket = match way.endpoint {
+        Endpoint::Bucket(bucket) => Some(bucket),
+        Endpoint::Named(_) => None,
+    };
+    Ok(AwsPlan { plan, region, service, bucket, translation: way.translation })
 }
 
 /// SageMaker's runtime has routes of its own only.
