@@ -22,7 +22,7 @@ use crate::{
     secret::Secret,
 };
 
-pub(super) use reach::may_reach;
+pub(super) use reach::{may_reach, models};
 
 /// What a request of AWS's goes out with.
 pub(super) enum Shown {

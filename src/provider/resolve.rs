@@ -51,7 +51,7 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         let mut planned = aws::plan(row, head, &caller, config, field, base.as_ref(), settings)?;
         if let Bound::Entry(entry) = &bound {
             // The model that a unified operation's path is made of is the body's.
-            may_ask(entry, config, || models_in(head.uri.path(), head.uri.query()))?;
+            may_ask(entry, config, || aws::models(row, head))?;
         }
         let shown = aws::shown(&bound, head, row, portkey, settings)?;
         aws::may_reach(&bound, &planned, &shown, field)?;
@@ -72,7 +72,9 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     }
     let plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
     if let Bound::Entry(entry) = &bound {
-        may_ask(entry, config, || elsewhere(head, &plan, base.as_ref().filter(|_| origin == HostOrigin::Operator)))?;
+        may_ask(entry, config, || {
+            Some(elsewhere(head, &plan, base.as_ref().filter(|_| origin == HostOrigin::Operator)))
+        })?;
     }
     let credential = bound.credential(head, row, &plan.placement)?;
     let goes = Goes::With(credential, plan.placement.clone());

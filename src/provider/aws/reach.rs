@@ -1,14 +1,25 @@
 //! What a credential of AWS's opens (pure).
 
+use http::{Method, request::Parts};
+use percent_encoding::percent_decode_str;
+
 use super::{
-    super::{bound::Bound, catalog::AwsPlan},
+    super::{
+        bound::Bound,
+        catalog::{AwsPlan, Row},
+    },
     Shown,
 };
 use crate::{
-    context::CredentialSource,
+    context::{CredentialSource, Route, models_in},
     header::PortkeyHeader,
     rejection::{Kind, Rejection},
 };
+
+/// What is asked of the model in Bedrock's path.
+const ASKED: [&str; 5] = ["converse", "converse-stream", "count-tokens", "invoke", "invoke-with-response-stream"];
+/// What is asked of the endpoint in SageMaker's path.
+const INVOKED: [&str; 3] = ["async-invocations", "invocations", "invocations-response-stream"];
 
 /// Refuses what a credential is not for: objects by a key of Bedrock's, and by a stored credential objects of any other
 /// bucket than the one that stands beside it. Whoever holds a gateway key could read all that the identity may.
@@ -38,6 +49,27 @@ pub(in crate::provider) fn may_reach<'f>(
             Err(Rejection::new(Kind::NotImplemented).with_message(message))
         }
     }
+}
+
+/// The models that the path and the query of a request name, where nothing else could name one but `model` of the body.
+/// `None` elsewhere: AWS's other operations take models under many names (`modelId`, `modelArn`, `baseModelIdentifier`,
+/// `modelSource.copyFrom`, …), at any depth.
+pub(in crate::provider) fn models(row: &Row, head: &Parts) -> Option<Vec<Box<str>>> {
+    let route = Route::of(&head.method, head.uri.path());
+    let mut found = models_in(head.uri.path(), head.uri.query());
+    let parts: Vec<&str> = route.rest().unwrap_or_default().split('/').skip(1).collect();
+    let known = match (row.id(), &parts[..]) {
+        ("bedrock", ["rerank"]) => false,
+        ("bedrock", _) if route.is_unified() => route.asks_a_model(),
+        ("bedrock", ["model", _, action]) => ASKED.contains(action) && head.method == Method::POST,
+        // An endpoint is what answers.
+        ("sagemaker", ["endpoints", name, action]) if INVOKED.contains(action) => {
+            found.push(percent_decode_str(name).decode_utf8_lossy().into());
+            true
+        }
+        _ => false,
+    };
+    known.then_some(found)
 }
 
 fn name(bound: &Bound<'_>) -> String {
