@@ -91,3 +91,20 @@ async fn the_list_of_models_holds_on_every_path() {
         assert_eq!(asked(sagemaker(), "POST", path, "{}").await.0, 412, "{path}");
     }
 }
+
+#[tokio::test]
+async fn the_control_plane_is_closed_unless_the_entry_opens_it() {
+    for (method, path) in [
+        ("PUT", "/v1/logging/modelinvocations"),
+        ("DELETE", "/v1/guardrails/g-1"),
+        ("POST", "/v1/proxy/custom-models/create-custom-model"),
+        ("GET", "/v1/foundation-models"),
+    ] {
+        let (status, why) = asked(entry("bedrock"), method, path, "{}").await;
+        assert_eq!((status, &*why), (400, "The provider entry aws doesn't open AWS's control plane"), "{path}");
+        let open = entry("bedrock").with_aws_control_plane();
+        assert_eq!(asked(open, method, path, "{}").await, (200, String::new()), "{path}");
+    }
+    assert_eq!(asked(entry("bedrock"), "GET", "/v1/batches", "").await, (200, String::new()));
+    assert_eq!(asked(entry("bedrock"), "POST", "/v1/model/m/converse", "{}").await, (200, String::new()));
+}

@@ -21,21 +21,28 @@ const ASKED: [&str; 5] = ["converse", "converse-stream", "count-tokens", "invoke
 /// What is asked of the endpoint in SageMaker's path.
 const INVOKED: [&str; 3] = ["async-invocations", "invocations", "invocations-response-stream"];
 
-/// Refuses what a credential is not for: objects by a key of Bedrock's, and by a stored credential objects of any other
-/// bucket than the one that stands beside it. Whoever holds a gateway key could read all that the identity may.
+/// Refuses what a credential is not for: objects by a key of Bedrock's; by a stored credential objects of any other bucket than
+/// the one that stands beside it, and the control plane unless its entry opens that. Whoever holds a gateway key could do all
+/// that the identity may.
 pub(in crate::provider) fn may_reach<'f>(
     bound: &Bound<'_>,
     planned: &AwsPlan,
     shown: &Shown,
     field: impl Fn(PortkeyHeader) -> Option<&'f str>,
 ) -> Result<(), Rejection> {
-    let Some(bucket) = &planned.bucket else { return Ok(()) };
     let (Shown::Signature(_, source) | Shown::Key(_, source)) = shown;
+    let is_stored = *source == CredentialSource::Stored;
+    let is_open = matches!(bound, Bound::Entry(entry) if entry.opens_aws_control_plane());
+    if planned.controls && is_stored && !is_open {
+        let message = format!("{} doesn't open AWS's control plane", name(bound));
+        return Err(Rejection::new(Kind::InvalidRequest).with_message(message));
+    }
+    let Some(bucket) = &planned.bucket else { return Ok(()) };
     if matches!(shown, Shown::Key(..)) {
         let message = "A key of Bedrock's opens no files: they take an access key or a role";
         return Err(Rejection::new(Kind::NotImplemented).with_message(message));
     }
-    if *source != CredentialSource::Stored {
+    if !is_stored {
         return Ok(());
     }
     match field(PortkeyHeader::AwsS3Bucket).filter(|own| !own.is_empty()) {

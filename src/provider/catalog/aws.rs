@@ -91,6 +91,8 @@ pub(crate) struct AwsPlan {
     pub(crate) plan: Plan,
     pub(crate) region: String,
     pub(crate) service: String,
+    /// Whether it is one of the control plane's own operations.
+    pub(crate) controls: bool,
     /// The bucket that it goes to.
     pub(crate) bucket: Option<String>,
     pub(crate) translation: Option<Translation>,
@@ -136,11 +138,12 @@ pub(crate) fn plan<'f>(
     let mut headers = headers(row, asked.method, field)?;
     headers.extend(way.header);
     let plan = Plan { scheme, authority, path_and_query, placement: Placement::Signature, headers };
+    let controls = !asked.unified && way.endpoint == bedrock::CONTROL;
     let bucket = match way.endpoint {
         Endpoint::Bucket(bucket) => Some(bucket),
         Endpoint::Named(_) => None,
     };
-    Ok(AwsPlan { plan, region, service, bucket, translation: way.translation })
+    Ok(AwsPlan { plan, region, service, controls, bucket, translation: way.translation })
 }
 
 /// SageMaker's runtime has routes of its own only.
