@@ -21,7 +21,8 @@ use crate::{
 
 /// Signs requests for AWS. See the [module](super).
 ///
-/// A clone is one reference count. Clones, and the services made by them, share budget, signing keys and sessions.
+/// A clone is one reference count. Clones, and the services made by them, share budget, signing keys and sessions; one that is
+/// given another identity or another STS has sessions of its own.
 #[derive(Clone, Debug)]
 pub struct SignLayer<R = PortkeyJson> {
     settings: Arc<Settings>,
@@ -83,19 +84,19 @@ impl<R> SignLayer<R> {
     /// The gateway's own identity at AWS, for entries that use it; none unless set.
     #[must_use]
     pub fn ambient(self, provider: impl ProvideCredentials + 'static) -> Self {
-        self.change(|settings| settings.sources.ambient = Some(Arc::new(provider)))
+        self.assuming(|sources| sources.ambient = Some(Arc::new(provider)))
     }
 
     /// Who calls STS, for entries that assume a role; nobody unless set.
     #[must_use]
     pub fn sts(self, fetch: impl FetchSts + 'static) -> Self {
-        self.change(|settings| settings.sources.roles.fetch = Some(Arc::new(fetch)))
+        self.assuming(|sources| sources.roles.fetch = Some(Arc::new(fetch)))
     }
 
     /// Where STS answers ([`CustomHost::operator`]), in place of `https://sts.{region}.{domain}`.
     #[must_use]
     pub fn sts_endpoint(self, url: CustomHost) -> Self {
-        self.change(|settings| settings.sources.roles.endpoint = Some(url))
+        self.assuming(|sources| sources.roles.endpoint = Some(url))
     }
 
     /// How long a call of STS may take; 5 s unless set.
@@ -115,7 +116,7 @@ impl<R> SignLayer<R> {
             return Err(AwsError::Domain);
         }
         let domain = domain.to_ascii_lowercase().into_boxed_str();
-        Ok(self.change(|settings| settings.sources.roles.domain = Some(domain)))
+        Ok(self.assuming(|sources| sources.roles.domain = Some(domain)))
     }
 
     /// The time of day; the system's unless set. AWS refuses signatures that are more than 5 minutes off.
@@ -128,6 +129,14 @@ impl<R> SignLayer<R> {
     #[must_use]
     pub fn render<R2>(self, render: R2) -> SignLayer<R2> {
         SignLayer { settings: self.settings, render }
+    }
+
+    /// Changes who assumes roles, or where: sessions of before are no longer shared.
+    fn assuming(self, change: impl FnOnce(&mut Sources)) -> Self {
+        self.change(|settings| {
+            change(&mut settings.sources);
+            settings.sources.roles.forget();
+        })
     }
 
     fn change(mut self, change: impl FnOnce(&mut Settings)) -> Self {
