@@ -87,6 +87,8 @@ mod fetch;
 #[cfg(feature = "client")]
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
 pub mod forward;
+#[cfg(feature = "bedrock")]
+mod frame;
 pub mod guard;
 pub mod header;
 mod held;

@@ -13,7 +13,7 @@ use std::{
 
 /// The rooms of each level. `rejection` lies below `context`.
 const LEVELS: [&[&str]; 8] = [
-    &["header", "secret", "body", "budget", "held", "host", "json"],
+    &["header", "secret", "body", "budget", "held", "host", "json", "frame"],
     &["rejection"],
     &["context"],
     &["guard"],

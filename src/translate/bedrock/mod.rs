@@ -15,7 +15,6 @@ mod event;
 mod fault;
 mod fields;
 mod format;
-mod frame;
 mod media;
 mod messages;
 mod model;
@@ -27,6 +26,8 @@ mod tests;
 mod tools;
 mod usage;
 mod words;
+
+use crate::frame;
 
 pub(super) use answer::{About, answer};
 pub(super) use embed::{Bodies, Embed, Shape, request as embed};
