@@ -37,6 +37,7 @@ pub(super) struct Settings {
     pub(super) signing_keys: SigningKeys,
     pub(super) limit: usize,
     pub(super) budget: Budget,
+    pub(super) read_timeout: Duration,
 }
 
 impl SignLayer {
@@ -44,6 +45,9 @@ impl SignLayer {
     pub const LIMIT: usize = 32 * 1024 * 1024;
     /// How much of all bodies together is held, in bytes, unless set.
     pub const BUDGET: usize = 256 * 1024 * 1024;
+
+    /// How long a body may take to come, unless set.
+    pub const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
     /// Signs the requests whose [`Target`](crate::context::Target) asks for it; others pass as they are.
     #[must_use]
@@ -56,6 +60,7 @@ impl SignLayer {
             signing_keys,
             limit: Self::LIMIT,
             budget: Budget::new(Self::BUDGET),
+            read_timeout: Self::READ_TIMEOUT,
         };
         Self { settings: Arc::new(settings), render: PortkeyJson }
     }
@@ -79,6 +84,13 @@ impl<R> SignLayer<R> {
     #[must_use]
     pub fn body_budget(self, bytes: usize) -> Self {
         self.change(|settings| settings.budget = Budget::new(bytes))
+    }
+
+    /// How long a body that has to be read may take to come, from when it is first waited for; 120 s unless set. One that
+    /// takes longer is answered 408, so that slow senders don't hold the [budget](SignLayer::body_budget). Needs tokio's timer.
+    #[must_use]
+    pub fn read_timeout(self, limit: Duration) -> Self {
+        self.change(|settings| settings.read_timeout = limit)
     }
 
     /// The gateway's own identity at AWS, for entries that use it; none unless set.
