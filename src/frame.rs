@@ -15,7 +15,7 @@ const PRELUDE: usize = 12;
 /// Prelude and the sum at the end.
 const SHORTEST_FRAME: usize = PRELUDE + 4;
 /// What is kept for the next frame, in bytes.
-const KEPT: usize = 64 * 1024;
+pub(crate) const KEPT: usize = 64 * 1024;
 
 /// A stream that can't be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,11 @@ impl Frames {
             self.held.extend_from_slice(more);
             *data = rest;
         }
+    }
+
+    /// How much memory is held, in bytes.
+    pub(crate) fn room(&self) -> usize {
+        self.held.capacity()
     }
 
     /// Whether a frame has begun and not ended.

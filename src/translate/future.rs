@@ -19,6 +19,8 @@ use super::{
 };
 use crate::{
     body::FullOr,
+    budget::Share,
+    held::Held,
     rejection::{Kind, Rejection, RenderRejection},
 };
 
@@ -40,7 +42,7 @@ pin_project! {
         Refused { response: Option<Response<Bytes>> },
         // Boxed, so that a request that is not translated doesn't carry the room.
         Called { #[pin] future: F, job: Option<Box<J>> },
-        Reading { #[pin] body: B, read: Vec<u8>, head: Option<Box<response::Parts>>, job: Option<Box<J>> },
+        Reading { #[pin] body: B, read: Held, head: Option<Box<response::Parts>>, job: Option<Box<J>> },
         // Until the service is ready for the next call.
         Waiting { job: Option<Box<J>> },
     }
@@ -91,16 +93,16 @@ where
                     match job.streams(&head) {
                         Ok(true) => return Poll::Ready(Ok(job.stream(head, body))),
                         Ok(false) => {
-                            State::Reading { body, read: Vec::new(), head: Some(Box::new(head)), job: Some(job) }
+                            State::Reading { body, read: Held::new(), head: Some(Box::new(head)), job: Some(job) }
                         }
                         Err(rejection) => return Poll::Ready(Ok(job.room.refuse(rejection, head))),
                     }
                 }
                 Projected::Reading { body, read, head, job } => {
-                    let limit = job.as_ref().map_or(0, |job| job.room.limit);
-                    let came = ready!(poll_whole(body, read, limit, cx));
+                    let Some(room) = job.as_mut().map(|job| &mut job.room) else { return Poll::Pending };
+                    let came = ready!(poll_whole(body, read, room.limit, &mut room.share, cx));
                     let (Some(head), Some(mut job)) = (head.take(), job.take()) else { return Poll::Pending };
-                    match came.and_then(|()| job.take(&head, read)) {
+                    match came.and_then(|()| job.take(&head, &read.take())) {
                         Ok(Some(body)) => return Poll::Ready(Ok(job::whole(*head, body))),
                         Ok(None) => State::Waiting { job: Some(job) },
                         Err(rejection) => return Poll::Ready(Ok(job.room.refuse(rejection, *head))),
@@ -121,8 +123,9 @@ where
 /// Reads a body to its end.
 fn poll_whole<B>(
     mut body: Pin<&mut B>,
-    read: &mut Vec<u8>,
+    read: &mut Held,
     limit: usize,
+    share: &mut Share,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Rejection>>
 where
@@ -138,7 +141,10 @@ where
                     let message = "The provider's answer is longer than may be translated";
                     return Poll::Ready(Err(Rejection::new(Kind::BadGateway).with_message(message)));
                 }
-                read.extend_from_slice(&data);
+                if !share.take(read.cost(data.len())) {
+                    return Poll::Ready(Err(Rejection::unavailable("the budget for answers is used up")));
+                }
+                read.push(data);
             }
             Some(Err(error)) => {
                 let message = "The provider's answer broke off";

@@ -14,7 +14,10 @@ use super::{
     body::TranslateBody,
     prepare::Answer,
 };
-use crate::rejection::{Asked, Kind, Rejection, RenderRejection, refuse};
+use crate::{
+    budget::Share,
+    rejection::{Asked, Kind, Rejection, RenderRejection, refuse},
+};
 
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -41,7 +44,10 @@ pub(super) struct Rest<S> {
 pub(super) struct Room<R> {
     pub(super) asked: Asked,
     pub(super) render: R,
+    /// How long answers may be that are still to come.
     pub(super) limit: usize,
+    /// What is held of all answers' budget.
+    pub(super) share: Share,
 }
 
 impl<R: RenderRejection> Room<R> {
@@ -82,7 +88,7 @@ impl<S, R> Job<S, R> {
         strip(&mut head.headers);
         head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         head.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        Response::from_parts(head, TranslateBody::stream(body, ChatStream::new(about, include_usage)))
+        Response::from_parts(head, TranslateBody::stream(body, ChatStream::new(about, include_usage), self.room.share))
     }
 
     /// Takes a whole answer. `None`, where there are more to come.
@@ -103,6 +109,7 @@ impl<S, R> Job<S, R> {
             Answer::Embeddings { model, shape, so_far } => {
                 let counted = text(&head.headers, &INPUT_TOKENS).and_then(|count| count.parse().ok());
                 so_far.add(body, counted, shape).ok_or_else(unreadable)?;
+                self.room.limit = self.room.limit.saturating_sub(body.len());
                 let more = self.rest.as_ref().is_some_and(|rest| !rest.bodies.is_empty());
                 Ok((!more).then(|| std::mem::take(so_far).into_body(model)))
             }

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     body::FullOr,
+    budget::Budget,
     context::Target,
     rejection::{Asked, Rejection, RenderRejection, refuse},
 };
@@ -26,6 +27,7 @@ use crate::{
 pub struct Translate<S, R> {
     pub(super) inner: S,
     pub(super) limit: usize,
+    pub(super) answers: Budget,
     pub(super) render: R,
 }
 
@@ -58,7 +60,7 @@ where
             Ok(prepared) => prepared,
             Err(rejection) => return self.refused(request, rejection),
         };
-        let room = Room { asked, render: self.render.clone(), limit: self.limit };
+        let room = Room { asked, render: self.render.clone(), limit: self.limit, share: self.answers.share() };
         let Some(bodies) = rest else {
             return TranslateFuture::called(self.inner.call(request), Job { answer, rest: None, room });
         };

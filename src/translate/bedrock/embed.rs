@@ -16,7 +16,7 @@ use crate::rejection::{Kind, Rejection};
 /// OpenAI's limit for one request.
 const MOST_INPUTS: usize = 2048;
 /// Cohere's limit for one call.
-const MOST_TEXTS: usize = 96;
+pub(super) const MOST_TEXTS: usize = 96;
 /// Calls that one request may become. To every limit it counts as one.
 const MOST_CALLS: usize = 256;
 /// The encodings that OpenAI, Titan or Cohere have.

@@ -7,7 +7,7 @@ use super::{
     chunk::{self, ContentBlock, DONE, Delta, Function, Piece, ToolCall},
     error,
     event::{BlockDelta, BlockStart, BlockStop, MessageStop, Metadata, read},
-    frame::{Frame, Frames},
+    frame::{Frame, Frames, KEPT},
     words,
 };
 
@@ -69,6 +69,18 @@ impl ChatStream {
         Self { frames: Frames::default(), chunks }
     }
 
+    /// How much memory the stream holds beyond what every stream may, in bytes.
+    pub(crate) fn room(&self) -> usize {
+        self.frames.room().saturating_sub(KEPT)
+    }
+
+    /// Nobody goes on reading. `out` says so.
+    pub(crate) fn give_up(&mut self, out: &mut Vec<u8>) -> StreamFault {
+        self.chunks.stage = Stage::Broken;
+        chunk::event(out, &error::body("The stream can't be read", Some("StreamError"), Some(502)));
+        StreamFault::Unreadable
+    }
+
     /// Whether nothing more is said.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.chunks.stage, Stage::Over | Stage::Broken)
@@ -87,9 +99,7 @@ impl ChatStream {
                 Err(_) => None,
             };
             if step.is_none() {
-                self.chunks.stage = Stage::Broken;
-                chunk::event(out, &error::body("The stream can't be read", Some("StreamError"), Some(502)));
-                return Err(StreamFault::Unreadable);
+                return Err(self.give_up(out));
             }
         }
         Ok(())
