@@ -36,6 +36,19 @@ impl Share {
     }
 }
 
+impl Share {
+    /// Holds so much from now on, more or less than before; unchanged where more is wanted than is left.
+    #[cfg(feature = "bedrock")]
+    pub(crate) fn resize(&mut self, bytes: usize) -> bool {
+        if let Some(less) = self.bytes.checked_sub(bytes) {
+            self.budget.0.fetch_add(less, Ordering::AcqRel);
+            self.bytes = bytes;
+            return true;
+        }
+        self.take(bytes - self.bytes)
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         self.budget.0.fetch_add(self.bytes, Ordering::AcqRel);
@@ -54,6 +67,16 @@ mod tests {
         drop(one);
         assert!(two.take(6));
         drop(two);
+        assert!(budget.share().take(10));
+    }
+
+    #[test]
+    #[cfg(feature = "bedrock")]
+    fn what_is_held_follows_what_is_needed() {
+        let budget = Budget::new(10);
+        let (mut one, mut two) = (budget.share(), budget.share());
+        assert!(one.resize(8) && !two.resize(3) && one.resize(2) && two.resize(8) && !one.resize(3));
+        drop((one, two));
         assert!(budget.share().take(10));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 /// One chunk is kept as it came; several are put together once and for all, so that a body that comes in crumbs takes no
 /// more room than its bytes.
@@ -12,7 +12,7 @@ pub(crate) struct Held(Chunks);
 #[derive(Debug)]
 enum Chunks {
     One(Bytes),
-    Several(BytesMut),
+    Several(Vec<u8>),
 }
 
 impl Held {
@@ -27,17 +27,32 @@ impl Held {
         }
     }
 
+    /// How much more memory is held once this much has been added: room is made twice as large each time, and counts.
+    pub(crate) fn cost(&self, more: usize) -> usize {
+        match &self.0 {
+            Chunks::One(chunk) if chunk.is_empty() || more == 0 => more,
+            Chunks::One(chunk) => grown(0, chunk.len().saturating_add(more)).saturating_sub(chunk.len()),
+            Chunks::Several(chunks) => {
+                grown(chunks.capacity(), chunks.len().saturating_add(more)).saturating_sub(chunks.capacity())
+            }
+        }
+    }
+
     pub(crate) fn push(&mut self, data: Bytes) {
         match &mut self.0 {
             _ if data.is_empty() => {}
             Chunks::One(chunk) if chunk.is_empty() => *chunk = data,
             Chunks::One(chunk) => {
-                let mut chunks = BytesMut::with_capacity((chunk.len() + data.len()).next_power_of_two());
+                let mut chunks = Vec::with_capacity(grown(0, chunk.len() + data.len()));
                 chunks.extend_from_slice(chunk);
                 chunks.extend_from_slice(&data);
                 self.0 = Chunks::Several(chunks);
             }
-            Chunks::Several(chunks) => chunks.extend_from_slice(&data),
+            Chunks::Several(chunks) => {
+                let room = grown(chunks.capacity(), chunks.len() + data.len());
+                chunks.reserve_exact(room - chunks.len());
+                chunks.extend_from_slice(&data);
+            }
         }
     }
 
@@ -45,9 +60,14 @@ impl Held {
     pub(crate) fn take(&mut self) -> Bytes {
         match mem::replace(self, Self::new()).0 {
             Chunks::One(chunk) => chunk,
-            Chunks::Several(chunks) => chunks.freeze(),
+            Chunks::Several(chunks) => chunks.into(),
         }
     }
+}
+
+/// The room for so many bytes, where there is some already.
+fn grown(room: usize, length: usize) -> usize {
+    if length <= room { room } else { length.max(room.saturating_mul(2)) }
 }
 
 #[cfg(test)]
@@ -67,5 +87,19 @@ mod tests {
             held.push(Bytes::from_static(crumb.as_bytes()));
         }
         assert_eq!((held.len(), held.take()), (4, Bytes::from("abcd")));
+    }
+
+    #[test]
+    fn what_is_held_is_what_was_said() {
+        let (mut held, mut cost) = (Held::new(), 0);
+        for crumb in [100, 1, 0, 200, 1, 1, 400] {
+            cost += held.cost(crumb);
+            held.push(Bytes::from(vec![0; crumb]));
+            let room = match &held.0 {
+                Chunks::One(chunk) => chunk.len(),
+                Chunks::Several(chunks) => chunks.capacity(),
+            };
+            assert_eq!((cost, room >= held.len()), (room, true));
+        }
     }
 }

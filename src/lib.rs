@@ -88,6 +88,8 @@ mod form;
 #[cfg(feature = "client")]
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
 pub mod forward;
+#[cfg(feature = "bedrock")]
+mod frame;
 pub mod guard;
 pub mod header;
 mod held;
@@ -100,6 +102,8 @@ pub mod provider;
 pub mod rejection;
 pub mod rescue;
 mod secret;
+#[cfg(any(feature = "bedrock", feature = "exchange"))]
+mod session;
 #[cfg(feature = "bedrock")]
 #[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
 pub mod sign;

@@ -41,7 +41,7 @@ impl Reader {
             if self.held.len().checked_add(data.len()).is_none_or(|length| length > self.limit) {
                 return Poll::Ready(Err(Rejection::too_large(self.limit)));
             }
-            if !self.share.take(data.len()) {
+            if !self.share.take(self.held.cost(data.len())) {
                 return Poll::Ready(Err(Rejection::unavailable("the budget for bodies that are held is used up")));
             }
             self.held.push(data);

@@ -25,6 +25,13 @@ pub fn aws_domain(region: &str) -> &'static str {
     PARTITIONS.iter().find(|(front, _)| region.starts_with(front)).map_or("amazonaws.com", |(_, domain)| domain)
 }
 
+/// Whether a parameter of a query, decoded, is part of a signature of AWS's: `X-Amz-…`, `AWSAccessKeyId`, `Signature`.
+#[cfg(feature = "bedrock")]
+pub(crate) fn is_aws_signature_param(name: &[u8]) -> bool {
+    let begins = name.get(..6).is_some_and(|front| front.eq_ignore_ascii_case(b"x-amz-"));
+    begins || name.eq_ignore_ascii_case(b"awsaccesskeyid") || name.eq_ignore_ascii_case(b"signature")
+}
+
 /// An access key of AWS's, with its session token where it is a temporary one. A clone is one reference count; Debug
 /// shows nothing.
 ///

@@ -41,6 +41,7 @@ struct Facts {
     allowed_hosts: AllowedHosts,
     models: Option<Vec<Box<str>>>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    aws_control_plane: bool,
     expires_at: Option<SystemTime>,
     status: Status,
     usage_limits: Vec<UsageLimit>,
@@ -74,6 +75,7 @@ impl Entry {
             allowed_hosts: AllowedHosts::default(),
             models: None,
             headers: Vec::new(),
+            aws_control_plane: false,
             expires_at: None,
             status: Status::Active,
             usage_limits: Vec::new(),
@@ -146,6 +148,14 @@ impl Entry {
         Ok(self.change(|facts| facts.headers.push((known, value))))
     }
 
+    /// Opens the control plane of AWS Bedrock (guardrails, logging, custom models, provisioned throughput, …) with all that
+    /// the entry's identity may do there. Closed unless opened; OpenAI's batches and fine-tuning jobs, which become jobs
+    /// there, are open.
+    #[must_use]
+    pub fn with_aws_control_plane(self) -> Self {
+        self.change(|facts| facts.aws_control_plane = true)
+    }
+
     /// Sets the moment from which the entry is expired.
     #[must_use]
     pub fn with_expiry(self, expires_at: SystemTime) -> Self {
@@ -205,6 +215,12 @@ impl Entry {
     #[must_use]
     pub fn allows_model(&self, model: &str) -> bool {
         self.0.models.as_ref().is_none_or(|models| models.iter().any(|own| **own == *model))
+    }
+
+    /// Whether AWS's control plane is open.
+    #[must_use]
+    pub fn opens_aws_control_plane(&self) -> bool {
+        self.0.aws_control_plane
     }
 
     /// The status at `now`.

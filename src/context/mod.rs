@@ -42,6 +42,8 @@ mod trace;
 mod translation;
 mod workspace;
 
+#[cfg(feature = "bedrock")]
+pub(crate) use aws::is_aws_signature_param;
 pub use aws::{AwsError, AwsIdentity, AwsKeys, AwsRole, AwsSigning, aws_domain};
 pub use claims::{ClaimError, Claims};
 pub use config::RequestConfig;

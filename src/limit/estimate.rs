@@ -129,9 +129,17 @@ impl Question {
             Some("chat" | "completions" | "embeddings" | "messages" | "responses") if route.asks_a_model() => {
                 Self::Model
             }
+            // AWS Bedrock's own way to ask a model: what answers there need not say what it has used.
+            Some("model") if asks_in_path(route.rest().unwrap_or_default()) => Self::Model,
             _ => Self::Perhaps,
         }
     }
+}
+
+/// `/model/{id}/{action}`.
+fn asks_in_path(rest: &str) -> bool {
+    let action = rest.splitn(4, '/').nth(3).unwrap_or_default();
+    matches!(action, "converse" | "converse-stream" | "invoke" | "invoke-with-response-stream")
 }
 
 #[cfg(test)]
@@ -192,6 +200,10 @@ mod tests {
             ("POST", "/v1/audio/speech", Question::Perhaps),
             ("POST", "/v1/models/g:generateContent", Question::Perhaps),
             ("POST", "/own", Question::Perhaps),
+            ("POST", "/v1/model/a%2Fb/converse-stream", Question::Model),
+            ("POST", "/v1/proxy/model/m/invoke", Question::Model),
+            ("POST", "/v1/model/m/count-tokens", Question::Perhaps),
+            ("POST", "/v1/model/m/x/invoke", Question::Perhaps),
             ("GET", "/v1/models", Question::Free),
         ] {
             let (head, ()) = Request::builder().method(method).uri(path).body(()).expect("a request").into_parts();

@@ -17,7 +17,7 @@ pub struct Usage {
 
 impl Usage {
     /// Reads a usage member: OpenAI's two spellings (`prompt_tokens`, `input_tokens`), Anthropic's, Gemini's
-    /// (`promptTokenCount`) and Converse's (`inputTokens`). `None` where it has none of their numbers.
+    /// (`promptTokenCount`), Converse's (`inputTokens`) and InvokeModel's (`inputTokenCount`). `None` where it has none of their numbers.
     ///
     /// ```
     /// use tower_portkey::limit::Usage;
@@ -35,8 +35,9 @@ impl Usage {
         let sum =
             |names: &[&str]| names.iter().filter_map(|name| number(members.get(*name)?)).fold(0, u64::saturating_add);
 
-        let input = first(&["prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens"]);
-        let output = first(&["completion_tokens", "output_tokens", "candidatesTokenCount", "outputTokens"]);
+        let input = first(&["prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens", "inputTokenCount"]);
+        let output =
+            first(&["completion_tokens", "output_tokens", "candidatesTokenCount", "outputTokens", "outputTokenCount"]);
         let total = first(&["total_tokens", "totalTokenCount", "totalTokens"]);
         input.or(output).or(total)?;
         // Anthropic and Converse count these beside the input, the others within.
@@ -110,6 +111,7 @@ mod tests {
             ),
             (r#"{"promptTokenCount":9,"cachedContentTokenCount":4,"totalTokenCount":9}"#, 9, 4, 0, 9),
             (r#"{"inputTokens":30,"outputTokens":62,"totalTokens":92,"cacheReadInputTokens":0}"#, 30, 0, 62, 92),
+            (r#"{"inputTokenCount":8,"outputTokenCount":9,"invocationLatency":700}"#, 8, 0, 9, 17),
             (r#"{"total_tokens":5}"#, 0, 0, 0, 5),
             (r#"{"output_tokens":15.0,"x":[{}]}"#, 0, 0, 15, 15),
             (r#"{"prompt_tokens":-1,"completion_tokens":18446744073709551615}"#, 0, 0, u64::MAX, u64::MAX),

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     body::FullOr,
     budget::Share,
-    rejection::{Asked, Kind, Rejection, RenderRejection, refuse},
+    rejection::{Asked, Rejection, RenderRejection, refuse},
 };
 
 pin_project! {
@@ -168,7 +168,7 @@ where
                             }
                             let Some(deadline) = deadline.as_pin_mut() else { return Poll::Pending };
                             ready!(deadline.poll(cx));
-                            Err(too_slow())
+                            Err(Rejection::too_slow())
                         }
                     };
                     let Some(waiting) = waiting.take() else { return Poll::Pending };
@@ -178,10 +178,6 @@ where
             state.set(next);
         }
     }
-}
-
-fn too_slow() -> Rejection {
-    Rejection::new(Kind::Timeout).with_message("The body did not come in time")
 }
 
 impl<S, E, R, ReqBody> fmt::Debug for ModelFuture<S, E, R, ReqBody>

@@ -83,7 +83,7 @@ impl Reader {
             if !fits && must {
                 return Poll::Ready(Err(Rejection::too_large(self.limit)));
             }
-            let granted = fits && self.share.take(data.len());
+            let granted = fits && self.share.take(self.held.cost(data.len()));
             if !granted && must {
                 return Poll::Ready(Err(Rejection::unavailable("the budget for bodies is used up")));
             }

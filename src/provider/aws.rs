@@ -1,6 +1,9 @@
 //! Who signs a request for AWS, or which key it shows (pure).
 
+mod reach;
+
 use http::{header::AUTHORIZATION, request::Parts, uri::PathAndQuery};
+use percent_encoding::percent_decode_str;
 
 use super::{
     bound::Bound,
@@ -11,13 +14,15 @@ use super::{
 use crate::{
     context::{
         AwsError, AwsIdentity, AwsKeys, AwsRole, AwsSigning, Credential, CredentialSource, Entry, Placement,
-        PortkeyHeaders, Principal, RequestConfig, Route, Stage,
+        PortkeyHeaders, Principal, RequestConfig, Route, Stage, is_aws_signature_param,
     },
     header::PortkeyHeader,
     host::CustomHost,
     rejection::{Kind, Rejection},
     secret::Secret,
 };
+
+pub(super) use reach::{may_reach, models};
 
 /// What a request of AWS's goes out with.
 pub(super) enum Shown {
@@ -90,7 +95,7 @@ pub(super) fn shown(
     match (field(AwsAuthType), bound) {
         (Some("assumedRole"), Bound::Entry(entry)) => {
             let base = if has_keys { Some(keys()?) } else { None };
-            let role = role(entry, base, head, portkey, settings, field)?;
+            let role = role(entry, base, head, settings, field)?;
             Ok(Shown::Signature(AwsIdentity::Role(role), source))
         }
         (Some("serviceRole"), Bound::Entry(_)) => Ok(Shown::Signature(AwsIdentity::Ambient, source)),
@@ -98,13 +103,22 @@ pub(super) fn shown(
             Err(refuse(AwsAuthType, "may be assumedRole or serviceRole in a provider entry only"))
         }
         // A key that stands where nothing else could be meant needs no word for it.
-        (kind, _) if kind == Some("apiKey") || (!has_keys && own_key) => {
+        (kind @ (Some("apiKey") | None), _) if kind.is_some() || (!has_keys && own_key) => {
             match bound.credential(head, row, &bearer())? {
                 Some((key, source)) => Ok(Shown::Key(key, source)),
                 None => Err(missing(bound, AwsAccessKeyId)),
             }
         }
-        _ => Ok(Shown::Signature(AwsIdentity::Keys(keys()?), source)),
+        (Some("accessKey") | None, _) => Ok(Shown::Signature(AwsIdentity::Keys(keys()?), source)),
+        // A word that is misspelled must not sign as somebody else than was meant.
+        (Some(_), _) => {
+            let message = "is one of accessKey, apiKey, assumedRole and serviceRole";
+            Err(match bound {
+                Bound::Entry(entry) => Rejection::new(Kind::InvalidRequest)
+                    .with_message(format!("The provider entry {}: aws_auth_type {message}", entry.slug())),
+                Bound::Config { .. } | Bound::Headers { .. } => refuse(AwsAuthType, message),
+            })
+        }
     }
 }
 
@@ -113,7 +127,6 @@ fn role<'f>(
     entry: &Entry,
     base: Option<AwsKeys>,
     head: &Parts,
-    portkey: &PortkeyHeaders,
     settings: &Settings,
     field: impl Fn(PortkeyHeader) -> Option<&'f str>,
 ) -> Result<AwsRole, Rejection> {
@@ -126,18 +139,36 @@ fn role<'f>(
     if let Some(keys) = base {
         role = role.with_base(keys);
     }
-    let place = head.extensions.get::<Principal>().map(Principal::place);
+    let who = head.extensions.get::<Principal>();
+    let place = who.map(Principal::place);
     let (organisation, workspace) = place.map_or(("", ""), |place| (place.organisation, place.workspace));
     // No name has a line break in it that the others could be mistaken for: the lengths stand in front.
     let slug = entry.slug();
     role =
         role.with_tenant(&format!("{}\n{organisation}\n{}\n{workspace}\n{slug}", organisation.len(), workspace.len()));
+    // Of a request's own metadata none: AWS's policies ask about tags.
     for name in &settings.aws_session_tags {
-        if let Some(value) = portkey.metadata().get(name) {
+        if let Some(value) = who.and_then(|who| who.metadata().get(name)) {
             role = role.with_tag(name, value);
         }
     }
     Ok(role)
+}
+
+/// Without the parameters of a presigned URL: beside a key they would be a second credential. Where a request is signed, its
+/// signer takes them away.
+pub(super) fn without_signature(target: PathAndQuery) -> Result<PathAndQuery, Rejection> {
+    let is_param = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        is_aws_signature_param(&percent_decode_str(&name.replace('+', " ")).collect::<Vec<u8>>())
+    };
+    let Some(query) = target.query().filter(|query| query.split('&').any(|pair| is_param(&pair))) else {
+        return Ok(target);
+    };
+    let kept: Vec<&str> = query.split('&').filter(|pair| !is_param(pair)).collect();
+    let sign = if kept.is_empty() { "" } else { "?" };
+    let kept = [target.path(), sign, &kept.join("&")].concat();
+    PathAndQuery::try_from(kept).map_err(|error| Rejection::new(Kind::Internal).with_source(error))
 }
 
 /// Whether the gateway key, which has let the caller in, would go out in a signature.
@@ -146,12 +177,6 @@ pub(super) fn leaves(key: &Credential, identity: &AwsIdentity) -> bool {
     let token = keys.session_token().map(Secret::expose);
     let out = [Some(keys.access_key_id()), token];
     out.into_iter().flatten().any(|text| text == key.expose() || key.is_repeated_by(text.as_bytes()))
-}
-
-/// A key of Bedrock's is worth nothing at S3, whose buckets can be anybody's.
-pub(super) fn no_key_for_files() -> Rejection {
-    Rejection::new(Kind::InvalidRequest)
-        .with_message("Files of bedrock need an AWS access key: a Bedrock API key opens no bucket")
 }
 
 /// How a request is signed.

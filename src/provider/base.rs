@@ -24,16 +24,19 @@ pub(super) fn base(
     settings: &Settings,
 ) -> Result<Base, Rejection> {
     let by_header = config.asked.custom_host.is_some();
+    let field = |name| bound.field(row, portkey, name);
     match (config.named_host(), bound) {
         (Some(named), Bound::Entry(entry)) => {
             let elsewhere = entry.custom_host().is_some() || settings.base_url(row).is_some();
-            return with_entry(row, entry, named, by_header, elsewhere);
+            return with_entry(row, entry, named, by_header, elsewhere, field);
         }
         (Some(named), Bound::Config { object, saved: true }) if object.holds_a_credential() => {
             return match (by_header, judged(named)?) {
                 (false, host) => Ok(of_operator(host)),
                 (true, host)
-                    if object.custom_host.is_none() && settings.base_url(row).is_none() && row.is_own_host(&host) =>
+                    if object.custom_host.is_none()
+                        && settings.base_url(row).is_none()
+                        && row.is_own_host(&host, field) =>
                 {
                     Ok((Some(host), HostOrigin::Catalog))
                 }
@@ -59,14 +62,15 @@ pub(super) fn base(
 
 /// A host that was named for a request with an entry's credential. The provider's own domain is not the credential's where
 /// the operator says that the provider is `elsewhere`.
-fn with_entry(
+fn with_entry<'f>(
     row: &Row,
     entry: &Entry,
     named: &NamedHost,
     by_header: bool,
     elsewhere: bool,
+    field: impl Fn(PortkeyHeader) -> Option<&'f str>,
 ) -> Result<Base, Rejection> {
-    if let Some(host) = named.host.as_ref().filter(|host| !elsewhere && row.is_own_host(host)) {
+    if let Some(host) = named.host.as_ref().filter(|host| !elsewhere && row.is_own_host(host, field)) {
         return Ok((Some(host.clone()), HostOrigin::Catalog));
     }
     match entry.allowed_hosts().admit(&named.text) {

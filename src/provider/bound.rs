@@ -69,11 +69,12 @@ pub(super) fn may_use(entry: &Entry, config: &RequestConfig) -> Result<(), Rejec
 }
 
 /// Refuses models that are not on the entry's list, wherever the request names them: in its body as it goes out, in the
-/// caller's path and query, and in the provider's as they were made of it.
+/// caller's path and query, and in the provider's as they were made of it. Where `elsewhere` doesn't know all of them, none
+/// may be asked.
 pub(super) fn may_ask(
     entry: &Entry,
     config: &RequestConfig,
-    elsewhere: impl FnOnce() -> Vec<Box<str>>,
+    elsewhere: impl FnOnce() -> Option<Vec<Box<str>>>,
 ) -> Result<(), Rejection> {
     if entry.models().is_none() {
         return Ok(());
@@ -83,7 +84,11 @@ pub(super) fn may_ask(
             "The config must not set what could be taken for the model, because the entry is limited to some models";
         return Err(refused(entry, config, Kind::InvalidRequest, message.to_owned()));
     }
-    let elsewhere = elsewhere();
+    let Some(elsewhere) = elsewhere() else {
+        let message =
+            format!("The provider entry {} is limited to some models, and this operation may use others", entry.slug());
+        return Err(refused(entry, config, Kind::ModelNotAllowed, message));
+    };
     let mut models = config.model.body.iter().chain(&config.model.below).chain(&elsewhere);
     match models.find(|model| !entry.allows_model(model)) {
         None => Ok(()),

@@ -98,8 +98,9 @@ impl<R> ResolveLayer<R> {
         Ok(self)
     }
 
-    /// The names of metadata that become tags of the sessions of assumed roles; none unless set. Each combination of their
-    /// values is a session of its own, and the role has to allow `sts:TagSession`.
+    /// The names of metadata that become tags of the sessions of assumed roles; none unless set. Metadata of the key or token
+    /// and of the workspace count ([`Principal::metadata`](crate::context::Principal::metadata)), a request's own don't. Each
+    /// combination of their values is a session of its own, and the role has to allow `sts:TagSession`.
     #[cfg(feature = "bedrock")]
     #[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
     #[must_use]

@@ -51,20 +51,23 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     let field = |name| bound.field(row, portkey, name);
     #[cfg(feature = "bedrock")]
     if row.is_signed() {
-        let planned = aws::plan(row, head, &caller, config, field, base.as_ref(), settings)?;
+        let mut planned = aws::plan(row, head, &caller, config, field, base.as_ref(), settings)?;
         if let Bound::Entry(entry) = &bound {
             // The model that a unified operation's path is made of is the body's.
-            may_ask(entry, config, || models_in(head.uri.path(), head.uri.query()))?;
+            may_ask(entry, config, || aws::models(row, head))?;
         }
-        let signing = |identity| aws::signing(identity, &planned.region, &planned.service);
-        let goes = match aws::shown(&bound, head, row, portkey, settings)? {
-            aws::Shown::Key(..) if planned.service == "s3" => return Err(aws::no_key_for_files()),
-            aws::Shown::Key(key, source) => Goes::With(Some((key, source)), aws::bearer()),
+        let shown = aws::shown(&bound, head, row, portkey, settings)?;
+        aws::may_reach(&bound, &planned, &shown, field)?;
+        let goes = match shown {
+            aws::Shown::Key(key, source) => {
+                planned.plan.path_and_query = aws::without_signature(planned.plan.path_and_query)?;
+                Goes::With(Some((key, source)), aws::bearer())
+            }
             aws::Shown::Signature(identity, source) => {
                 if portkey.consumed().is_some_and(|key| aws::leaves(key, &identity)) {
                     return Err(gateway_key());
                 }
-                Goes::Signed(signing(identity)?, source)
+                Goes::Signed(aws::signing(identity, &planned.region, &planned.service)?, source)
             }
         };
         let (uri, target) = target(config, portkey, &route, (row, &bound), (planned.plan, origin), goes)?;
@@ -72,7 +75,9 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     }
     let plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
     if let Bound::Entry(entry) = &bound {
-        may_ask(entry, config, || elsewhere(head, &plan, base.as_ref().filter(|_| origin == HostOrigin::Operator)))?;
+        may_ask(entry, config, || {
+            Some(elsewhere(head, &plan, base.as_ref().filter(|_| origin == HostOrigin::Operator)))
+        })?;
     }
     let credential = bound.credential(head, row, &plan.placement)?;
     let goes = Goes::With(credential, plan.placement.clone());

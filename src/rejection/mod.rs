@@ -67,6 +67,11 @@ impl Rejection {
         Self::new(Kind::Unavailable).with_source(error).with_retry_after(Duration::from_secs(1))
     }
 
+    /// A body that is waited for takes too long: 408.
+    pub(crate) fn too_slow() -> Self {
+        Self::new(Kind::Timeout).with_message("The body did not come in time")
+    }
+
     /// A body is longer than the `limit` of bytes up to which it is held: 413.
     pub(crate) fn too_large(limit: usize) -> Self {
         let limit = if limit < 1 << 20 { format!("{limit} bytes") } else { format!("{}MB", limit >> 20) };

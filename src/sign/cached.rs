@@ -7,16 +7,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{
-    credentials::{BoxFuture, KeysFuture, ProvideCredentials},
-    sessions::{Clock, Session, Sessions},
-};
+use tokio::time::timeout;
+
+use super::credentials::{BoxFuture, KeysFuture, ProvideCredentials};
 use crate::{
     context::AwsKeys,
     guard::Decision,
     rejection::{Kind, Rejection},
+    session::{Clock, Session, Sessions},
 };
 
+/// How long finding may take, unless set.
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long keys without an end are kept, in all.
 const ENDLESS: Duration = Duration::from_secs(1200);
 
@@ -24,7 +26,8 @@ type Found = Result<(AwsKeys, Option<SystemTime>), Box<dyn Error + Send + Sync>>
 
 /// A [`ProvideCredentials`] over a function that finds keys and says when they end. One request asks at a time, and all
 /// others wait for it; what was found is kept until 5 minutes before its end, or 15 minutes where it has none. A failure is
-/// 503, and the next request asks again. A clone is two reference counts.
+/// 503, and the next request asks again; so is one that takes longer than [`CachedCredentials::timeout`]. While there is one
+/// that lasts, nobody waits for the next. A clone is two reference counts. Needs tokio's timer.
 ///
 /// ```
 /// use tower_portkey::{Secret, SignLayer, context::AwsKeys, sign::CachedCredentials};
@@ -39,8 +42,9 @@ type Found = Result<(AwsKeys, Option<SystemTime>), Box<dyn Error + Send + Sync>>
 #[derive(Clone)]
 pub struct CachedCredentials {
     find: Arc<dyn Fn() -> BoxFuture<Found> + Send + Sync>,
-    sessions: Sessions,
+    sessions: Sessions<AwsKeys>,
     clock: Clock,
+    timeout: Duration,
 }
 
 impl CachedCredentials {
@@ -51,7 +55,14 @@ impl CachedCredentials {
         Fut: Future<Output = Found> + Send + 'static,
     {
         let find = Arc::new(move || Box::pin(find()) as BoxFuture<Found>);
-        Self { find, sessions: Sessions::new(), clock: Arc::new(SystemTime::now) }
+        Self { find, sessions: Sessions::new(), clock: Arc::new(SystemTime::now), timeout: TIMEOUT }
+    }
+
+    /// How long finding may take; 10 s unless set.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
     }
 
     /// The time of day; the system's unless set.
@@ -65,14 +76,15 @@ impl CachedCredentials {
 impl ProvideCredentials for CachedCredentials {
     fn provide(&self) -> Decision<AwsKeys, KeysFuture> {
         self.sessions.get([0; 32], &self.clock, || {
-            let (finding, clock) = ((self.find)(), Arc::clone(&self.clock));
+            let (find, clock, limit) = (Arc::clone(&self.find), Arc::clone(&self.clock), self.timeout);
             Box::pin(async move {
-                let (keys, end) = finding.await.map_err(|error| {
+                let found = timeout(limit, find()).await.unwrap_or_else(|elapsed| Err(elapsed.into()));
+                let (keys, end) = found.map_err(|error| {
                     let rejection = Rejection::new(Kind::Unavailable).with_source(error);
                     let rejection = rejection.with_message("The gateway's own identity at AWS could not be found");
                     rejection.with_retry_after(Duration::from_secs(1))
                 })?;
-                Ok(Session { keys, expires_at: end.unwrap_or_else(|| clock() + ENDLESS) })
+                Ok(Session { value: keys, expires_at: end.unwrap_or_else(|| clock() + ENDLESS) })
             })
         })
     }

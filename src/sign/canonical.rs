@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
+use crate::context::is_aws_signature_param;
+
 /// Everything but RFC 3986's unreserved characters.
 const STRICT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The same for whole paths.
@@ -114,7 +116,7 @@ pub(super) fn query(given: &str) -> Query {
     for pair in given.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').map_or((pair, None), |(name, value)| (name, Some(value)));
         let name = decoded(name);
-        if is_of_a_signature(&name) {
+        if is_aws_signature_param(&name) {
             continue;
         }
         let name = percent_encode(&name, STRICT).to_string();
@@ -135,11 +137,6 @@ pub(super) fn query(given: &str) -> Query {
 fn decoded(text: &str) -> Vec<u8> {
     let spaced = if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
     percent_decode(spaced.as_bytes()).collect()
-}
-
-fn is_of_a_signature(name: &[u8]) -> bool {
-    let begins = name.get(..6).is_some_and(|front| front.eq_ignore_ascii_case(b"x-amz-"));
-    begins || name.eq_ignore_ascii_case(b"awsaccesskeyid") || name.eq_ignore_ascii_case(b"signature")
 }
 
 /// A value without the spaces around it, and with one for several inside.

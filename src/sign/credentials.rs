@@ -41,24 +41,19 @@ impl Sources {
     pub(super) fn keys(&self, signing: &AwsSigning) -> Decision<AwsKeys, KeysFuture> {
         match signing.identity() {
             AwsIdentity::Keys(keys) => Decision::pass(keys.clone()),
-            AwsIdentity::Ambient => self.ambient(),
-            AwsIdentity::Role(role) => {
-                let base = || match role.base() {
-                    Some(keys) => Decision::pass(keys.clone()),
-                    None => self.ambient(),
-                };
-                self.roles.keys(role, signing.region(), base)
-            }
+            AwsIdentity::Ambient => ambient(self.ambient.as_ref()),
+            AwsIdentity::Role(role) => self.roles.keys(role, signing.region(), self.ambient.as_ref()),
         }
     }
+}
 
-    fn ambient(&self) -> Decision<AwsKeys, KeysFuture> {
-        match &self.ambient {
-            Some(ambient) => ambient.provide(),
-            None => Decision::refuse(
-                Rejection::new(Kind::NotImplemented).with_message("The gateway has no identity of its own at AWS"),
-            ),
-        }
+/// The keys of the gateway's own identity, where it has one.
+pub(super) fn ambient(provider: Option<&Arc<dyn ProvideCredentials>>) -> Decision<AwsKeys, KeysFuture> {
+    match provider {
+        Some(provider) => provider.provide(),
+        None => Decision::refuse(
+            Rejection::new(Kind::NotImplemented).with_message("The gateway has no identity of its own at AWS"),
+        ),
     }
 }
 

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use super::job::{Job, Sent};
 use crate::{
     body::FullOr,
-    rejection::{Asked, RenderRejection, refuse},
+    rejection::{Asked, Rejection, RenderRejection, refuse},
 };
 
 pin_project! {
@@ -44,6 +45,8 @@ struct Waiting<S, R, B> {
     job: Job<B>,
     service: S,
     render: R,
+    /// The time runs from when the body is first waited for.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S, R, B> SignFuture<S, R, B>
@@ -60,7 +63,24 @@ where
 
     /// `service` has been polled ready.
     pub(super) fn waiting(job: Job<B>, service: S, render: R) -> Self {
-        Self { state: State::Waiting { waiting: Some(Box::new(Waiting { job, service, render })) } }
+        Self { state: State::Waiting { waiting: Some(Box::new(Waiting { job, service, render, deadline: None })) } }
+    }
+}
+
+impl<S, R, B> Waiting<S, R, B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+{
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+        match self.job.poll_ready(cx) {
+            Poll::Ready(came) => return Poll::Ready(came),
+            Poll::Pending if self.job.waits_for_keys() => return Poll::Pending,
+            Poll::Pending => {}
+        }
+        // Whoever sends slowly doesn't hold what is there for everybody.
+        let limit = self.job.read_timeout();
+        ready!(self.deadline.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx));
+        Poll::Ready(Err(Rejection::too_slow()))
     }
 }
 
@@ -89,10 +109,12 @@ where
                     None => return Poll::Pending,
                 },
                 Projected::Waiting { waiting } => {
-                    let Some(job) = waiting.as_mut().map(|waiting| &mut waiting.job) else { return Poll::Pending };
-                    let came = ready!(job.poll_ready(cx));
+                    let Some(came) = waiting.as_mut().map(|waiting| waiting.poll_ready(cx)) else {
+                        return Poll::Pending;
+                    };
+                    let came = ready!(came);
                     let Some(waiting) = waiting.take() else { return Poll::Pending };
-                    let Waiting { job, mut service, render } = *waiting;
+                    let Waiting { job, mut service, render, .. } = *waiting;
                     let signed = match came {
                         Ok(()) => job.sign(),
                         Err(rejection) => Err((rejection, Box::new(job.head))),

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -86,6 +87,15 @@ where
     /// Whether nobody has to be waited for.
     pub(super) fn is_ready(&self) -> bool {
         matches!(self.keys, Keys::There(_)) && self.bytes.is_some()
+    }
+
+    /// Whether the body is not waited for yet.
+    pub(super) fn waits_for_keys(&self) -> bool {
+        matches!(self.keys, Keys::Waiting(_))
+    }
+
+    pub(super) fn read_timeout(&self) -> Duration {
+        self.settings.read_timeout
     }
 
     /// Signs, with the time of now.

@@ -11,7 +11,6 @@ use super::{
     key::SigningKeys,
     role::{FetchSts, Roles},
     service::Sign,
-    sessions::Clock,
     skew::Skew,
 };
 use crate::{
@@ -19,11 +18,13 @@ use crate::{
     context::{AwsError, AwsSigning},
     host::{CustomHost, is_host_label},
     rejection::PortkeyJson,
+    session::Clock,
 };
 
 /// Signs requests for AWS. See the [module](super).
 ///
-/// A clone is one reference count. Clones, and the services made by them, share budget, signing keys and sessions.
+/// A clone is one reference count. Clones, and the services made by them, share budget, signing keys and sessions; one that is
+/// given another identity or another STS has sessions of its own.
 #[derive(Clone, Debug)]
 pub struct SignLayer<R = PortkeyJson> {
     settings: Arc<Settings>,
@@ -39,6 +40,7 @@ pub(super) struct Settings {
     pub(super) limit: usize,
     pub(super) budget: Budget,
     pub(super) skew: Skew,
+    pub(super) read_timeout: Duration,
 }
 
 impl SignLayer {
@@ -46,6 +48,9 @@ impl SignLayer {
     pub const LIMIT: usize = 32 * 1024 * 1024;
     /// How much of all bodies together is held, in bytes, unless set.
     pub const BUDGET: usize = 256 * 1024 * 1024;
+
+    /// How long a body may take to come, unless set.
+    pub const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
     /// Signs the requests whose [`Target`](crate::context::Target) asks for it; others pass as they are.
     #[must_use]
@@ -60,6 +65,7 @@ impl SignLayer {
             limit: Self::LIMIT,
             budget: Budget::new(Self::BUDGET),
             skew,
+            read_timeout: Self::READ_TIMEOUT,
         };
         Self { settings: Arc::new(settings), render: PortkeyJson }
     }
@@ -85,22 +91,29 @@ impl<R> SignLayer<R> {
         self.change(|settings| settings.budget = Budget::new(bytes))
     }
 
+    /// How long a body that has to be read may take to come, from when it is first waited for; 120 s unless set. One that
+    /// takes longer is answered 408, so that slow senders don't hold the [budget](SignLayer::body_budget). Needs tokio's timer.
+    #[must_use]
+    pub fn read_timeout(self, limit: Duration) -> Self {
+        self.change(|settings| settings.read_timeout = limit)
+    }
+
     /// The gateway's own identity at AWS, for entries that use it; none unless set.
     #[must_use]
     pub fn ambient(self, provider: impl ProvideCredentials + 'static) -> Self {
-        self.change(|settings| settings.sources.ambient = Some(Arc::new(provider)))
+        self.assuming(|sources| sources.ambient = Some(Arc::new(provider)))
     }
 
     /// Who calls STS, for entries that assume a role; nobody unless set.
     #[must_use]
     pub fn sts(self, fetch: impl FetchSts + 'static) -> Self {
-        self.change(|settings| settings.sources.roles.fetch = Some(Arc::new(fetch)))
+        self.assuming(|sources| sources.roles.fetch = Some(Arc::new(fetch)))
     }
 
     /// Where STS answers ([`CustomHost::operator`]), in place of `https://sts.{region}.{domain}`.
     #[must_use]
     pub fn sts_endpoint(self, url: CustomHost) -> Self {
-        self.change(|settings| settings.sources.roles.endpoint = Some(url))
+        self.assuming(|sources| sources.roles.endpoint = Some(url))
     }
 
     /// How long a call of STS may take; 5 s unless set.
@@ -120,7 +133,7 @@ impl<R> SignLayer<R> {
             return Err(AwsError::Domain);
         }
         let domain = domain.to_ascii_lowercase().into_boxed_str();
-        Ok(self.change(|settings| settings.sources.roles.domain = Some(domain)))
+        Ok(self.assuming(|sources| sources.roles.domain = Some(domain)))
     }
 
     /// The time of day; the system's unless set. AWS refuses signatures that are more than 5 minutes off; see the
@@ -134,6 +147,14 @@ impl<R> SignLayer<R> {
     #[must_use]
     pub fn render<R2>(self, render: R2) -> SignLayer<R2> {
         SignLayer { settings: self.settings, render }
+    }
+
+    /// Changes who assumes roles, or where: sessions of before are no longer shared.
+    fn assuming(self, change: impl FnOnce(&mut Sources)) -> Self {
+        self.change(|settings| {
+            change(&mut settings.sources);
+            settings.sources.roles.forget();
+        })
     }
 
     fn change(mut self, change: impl FnOnce(&mut Settings)) -> Self {

@@ -62,7 +62,6 @@ mod key;
 mod layer;
 mod role;
 mod service;
-mod sessions;
 mod skew;
 #[cfg(test)]
 mod tests;

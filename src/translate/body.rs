@@ -9,12 +9,13 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{bedrock::Rewrite, error::TranslateError};
+use crate::budget::Share;
 
 pin_project! {
     /// An answer's body: as it came, translated as a whole, or translated while it comes.
     ///
     /// A stream is read no faster than this is polled. What one read brings is translated at once and goes on as one
-    /// piece; beyond it, the part of one frame is held (16 MiB at most).
+    /// piece; beyond it, the part of one frame is held (16 MiB at most, and more than 64 KiB of it within the layer's budget).
     #[derive(Debug)]
     pub struct TranslateBody<B> {
         #[pin]
@@ -28,7 +29,7 @@ pin_project! {
     enum Side<B> {
         Inner { #[pin] body: B },
         Full { chunk: Option<Bytes> },
-        Stream { #[pin] body: B, stream: Box<Rewrite>, end: End },
+        Stream { #[pin] body: B, stream: Box<Rewrite>, share: Share, end: End },
     }
 }
 
@@ -52,8 +53,9 @@ impl<B> TranslateBody<B> {
         Self { side: Side::Full { chunk: (!bytes.is_empty()).then_some(bytes) } }
     }
 
-    pub(super) fn stream(body: B, stream: Rewrite) -> Self {
-        Self { side: Side::Stream { body, stream: Box::new(stream), end: End::NotYet } }
+    /// What a stream holds beyond the usual is taken from `share`.
+    pub(super) fn stream(body: B, stream: Rewrite, share: Share) -> Self {
+        Self { side: Side::Stream { body, stream: Box::new(stream), share, end: End::NotYet } }
     }
 }
 
@@ -69,7 +71,7 @@ where
         match self.project().side.project() {
             Projected::Inner { body } => body.poll_frame(cx).map_err(TranslateError::body),
             Projected::Full { chunk } => Poll::Ready(chunk.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Projected::Stream { body, stream, end } => poll_stream(body, stream, end, cx),
+            Projected::Stream { body, stream, share, end } => poll_stream(body, stream, share, end, cx),
         }
     }
 
@@ -93,6 +95,7 @@ where
 fn poll_stream<B>(
     mut body: Pin<&mut B>,
     stream: &mut Rewrite,
+    share: &mut Share,
     end: &mut End,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, TranslateError>>>
@@ -120,7 +123,14 @@ where
         let mut out = Vec::new();
         let fault = match came {
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => stream.push(&data, &mut out).err().map(TranslateError::stream),
+                Ok(data) => {
+                    let pushed = stream.push(&data, &mut out);
+                    let held = pushed.and_then(|()| match share.resize(stream.room()) {
+                        true => Ok(()),
+                        false => Err(stream.give_up(&mut out)),
+                    });
+                    held.err().map(TranslateError::stream)
+                }
                 Err(_trailers) => None,
             },
             Some(Err(error)) => {

@@ -4,12 +4,14 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Request, Response, response};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use super::{
@@ -20,7 +22,9 @@ use super::{
 };
 use crate::{
     body::FullOr,
+    budget::Share,
     context::Translation,
+    held::Held,
     rejection::{Kind, Rejection, RenderRejection, refuse},
     whole::Reader,
 };
@@ -45,7 +49,7 @@ pin_project! {
         Refused { response: Option<Response<Bytes>> },
         // Boxed, so that a request that is not translated doesn't carry the room.
         Called { #[pin] future: F, job: Option<Box<J>> },
-        Reading { #[pin] body: B, read: Vec<u8>, head: Option<Box<response::Parts>>, job: Option<Box<J>> },
+        Reading { #[pin] body: B, read: Held, head: Option<Box<response::Parts>>, job: Option<Box<J>> },
         // Until the service is ready for the next call.
         Waiting { job: Option<Box<J>> },
     }
@@ -59,6 +63,23 @@ pub(super) struct Asking<S, R, B> {
     /// Has been polled ready.
     pub(super) service: S,
     pub(super) room: Room<R>,
+    /// How long the request may take to come. The time runs from when it is first waited for.
+    pub(super) limit: Duration,
+    pub(super) deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S, R, B> Asking<S, R, B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Rejection>> {
+        if let Poll::Ready(read) = self.reader.poll(Pin::new(self.request.body_mut()), cx) {
+            return Poll::Ready(read);
+        }
+        let limit = self.limit;
+        ready!(self.deadline.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx));
+        Poll::Ready(Err(Rejection::too_slow()))
+    }
 }
 
 impl<S, R, ReqBody, ResBody> TranslateFuture<S, R, ReqBody, ResBody>
@@ -107,10 +128,10 @@ where
                 },
                 Projected::Asking { asking } => {
                     let Some(reading) = asking.as_mut() else { return Poll::Pending };
-                    let read = ready!(reading.reader.poll(Pin::new(reading.request.body_mut()), cx));
+                    let read = ready!(reading.poll(cx));
                     let Some(read_all) = asking.take() else { return Poll::Pending };
-                    let Asking { mut request, translation, reader, service, mut room } = *read_all;
-                    room.share = Some(reader.into_share());
+                    let Asking { mut request, translation, reader, service, mut room, .. } = *read_all;
+                    room.request = Some(reader.into_share());
                     let prepared = read.and_then(|body| {
                         *request.body_mut() = FullOr::full(body);
                         prepare::prepare(&mut request, &translation)
@@ -137,16 +158,16 @@ where
                         }
                         Ok(Way::Stream) => return Poll::Ready(Ok(job.stream(head, body))),
                         Ok(Way::Whole) => {
-                            State::Reading { body, read: Vec::new(), head: Some(Box::new(head)), job: Some(job) }
+                            State::Reading { body, read: Held::new(), head: Some(Box::new(head)), job: Some(job) }
                         }
                         Err(rejection) => return Poll::Ready(Ok(job.room.refuse(rejection, head))),
                     }
                 }
                 Projected::Reading { body, read, head, job } => {
-                    let limit = job.as_ref().map_or(0, |job| job.room.limit);
-                    let came = ready!(poll_whole(body, read, limit, cx));
+                    let Some(room) = job.as_mut().map(|job| &mut job.room) else { return Poll::Pending };
+                    let came = ready!(poll_whole(body, read, room.limit, &mut room.answers, cx));
                     let (Some(head), Some(mut job)) = (head.take(), job.take()) else { return Poll::Pending };
-                    match came.and_then(|()| job.take(&head, read)) {
+                    match came.and_then(|()| job.take(&head, &read.take())) {
                         Ok(Some(body)) => return Poll::Ready(Ok(job::whole(*head, body))),
                         Ok(None) => State::Waiting { job: Some(job) },
                         Err(rejection) => return Poll::Ready(Ok(job.room.refuse(rejection, *head))),
@@ -167,8 +188,9 @@ where
 /// Reads a body to its end.
 fn poll_whole<B>(
     mut body: Pin<&mut B>,
-    read: &mut Vec<u8>,
+    read: &mut Held,
     limit: usize,
+    share: &mut Share,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Rejection>>
 where
@@ -184,7 +206,10 @@ where
                     let message = "The provider's answer is longer than may be translated";
                     return Poll::Ready(Err(Rejection::new(Kind::BadGateway).with_message(message)));
                 }
-                read.extend_from_slice(&data);
+                if !share.take(read.cost(data.len())) {
+                    return Poll::Ready(Err(Rejection::unavailable("the budget for answers is used up")));
+                }
+                read.push(data);
             }
             Some(Err(error)) => {
                 let message = "The provider's answer broke off";

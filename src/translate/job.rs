@@ -1,6 +1,6 @@
 //! One request that has been sent, and what its answers become.
 
-use std::{borrow::Cow, time::SystemTime, vec};
+use std::{borrow::Cow, time::SystemTime};
 
 use bytes::Bytes;
 use http::{
@@ -13,7 +13,7 @@ use http::{
 };
 
 use super::{
-    bedrock::{self, Rewrite},
+    bedrock::{self, Bodies, Rewrite},
     body::TranslateBody,
     prepare::Answer,
     s3,
@@ -40,7 +40,7 @@ pub(super) struct Job<S, R> {
 pub(super) struct Rest<S> {
     pub(super) service: S,
     pub(super) head: request::Parts,
-    pub(super) bodies: vec::IntoIter<Vec<u8>>,
+    pub(super) bodies: Bodies,
 }
 
 /// What the layer was told.
@@ -48,9 +48,12 @@ pub(super) struct Rest<S> {
 pub(super) struct Room<R> {
     pub(super) asked: Asked,
     pub(super) render: R,
+    /// How long answers may be that are still to come.
     pub(super) limit: usize,
-    /// What is held of the budget, until the answer is there: by then the request has been sent.
-    pub(super) share: Option<Share>,
+    /// What is held of the budget for requests, until the answer is there: by then the request has been sent.
+    pub(super) request: Option<Share>,
+    /// What is held of all answers' budget.
+    pub(super) answers: Share,
 }
 
 /// How an answer's body becomes the caller's.
@@ -114,7 +117,7 @@ impl<S, R> Job<S, R> {
         strip(&mut head.headers);
         head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         head.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        Response::from_parts(head, TranslateBody::stream(body, rewrite))
+        Response::from_parts(head, TranslateBody::stream(body, rewrite, self.room.answers))
     }
 
     /// Takes a whole answer. `None`, where there are more to come.
@@ -141,7 +144,8 @@ impl<S, R> Job<S, R> {
             Answer::Embeddings { model, shape, so_far } => {
                 let counted = text(&head.headers, &INPUT_TOKENS).and_then(|count| count.parse().ok());
                 so_far.add(body, counted, shape).ok_or_else(unreadable)?;
-                let more = self.rest.as_ref().is_some_and(|rest| rest.bodies.len() > 0);
+                self.room.limit = self.room.limit.saturating_sub(body.len());
+                let more = self.rest.as_ref().is_some_and(|rest| !rest.bodies.is_empty());
                 Ok((!more).then(|| std::mem::take(so_far).into_body(model)))
             }
             Answer::TokenCount => bedrock::token_count(body).map(Some).ok_or_else(unreadable),

@@ -11,7 +11,7 @@ use http::{
 use http_body::Body;
 
 use super::{
-    bedrock::{self, About, Chat, Embed, Embeddings, Messages, Rerank, Shape},
+    bedrock::{self, About, Bodies, Chat, Embed, Embeddings, Messages, Rerank, Shape},
     s3,
 };
 use crate::{
@@ -67,12 +67,12 @@ pub(super) enum Answer {
 pub(super) struct Prepared {
     pub(super) answer: Answer,
     /// The bodies of further requests with the same head.
-    pub(super) rest: Vec<Vec<u8>>,
+    pub(super) rest: Option<Bodies>,
 }
 
 impl From<Answer> for Prepared {
     fn from(answer: Answer) -> Self {
-        Self { answer, rest: Vec::new() }
+        Self { answer, rest: None }
     }
 }
 
@@ -142,11 +142,10 @@ pub(super) fn prepare<B: Body<Data = Bytes>>(
         Translation::S3File { object } => Ok(Answer::File { object: object.clone() }.into()),
         Translation::S3Content => Ok(Answer::Plain { of_s3: true }.into()),
         Translation::BedrockEmbeddings => {
-            let Embed { bodies, shape, model } = bedrock::embed(&body)?;
-            let mut bodies = bodies.into_iter();
+            let Embed { mut bodies, shape, model } = bedrock::embed(&body)?;
             set(request, bodies.next().unwrap_or_default(), JSON);
             let answer = Answer::Embeddings { model, shape, so_far: Embeddings::default() };
-            Ok(Prepared { answer, rest: bodies.collect() })
+            Ok(Prepared { answer, rest: Some(bodies).filter(|rest| !rest.is_empty()) })
         }
     }
 }

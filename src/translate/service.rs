@@ -57,21 +57,29 @@ where
             return TranslateFuture::passed(self.inner.call(request));
         };
         let asked = Asked::of(request.headers());
-        let room = Room { asked, render: self.render.clone(), limit: self.limits.answer, share: None };
+        let (limits, render) = (&self.limits, self.render.clone());
+        let room = Room { asked, render, limit: limits.answer, request: None, answers: limits.answers.share() };
         if request.body().as_full().is_none() && !request.body().is_end_stream() {
-            let reader = Reader::new(self.limits.body, self.limits.budget.share());
+            let (reader, limit) = (Reader::new(limits.body, limits.bodies.share()), limits.read_timeout);
             let service = self.take();
-            return TranslateFuture::asking(Asking { request, translation, reader, service, room });
+            return TranslateFuture::asking(Asking {
+                request,
+                translation,
+                reader,
+                service,
+                room,
+                limit,
+                deadline: None,
+            });
         }
         let prepared = match prepare::prepare(&mut request, &translation) {
             Ok(prepared) => prepared,
             Err(rejection) => return self.refused(request, rejection),
         };
-        if prepared.rest.is_empty() {
-            let job = Job { answer: prepared.answer, rest: None, room };
-            return TranslateFuture::called(self.inner.call(request), job);
-        }
-        let (first, job) = first(self.take(), request, prepared, room);
+        let (first, job) = match prepared.rest {
+            None => (self.inner.call(request), Job { answer: prepared.answer, rest: None, room }),
+            Some(_) => first(self.take(), request, prepared, room),
+        };
         TranslateFuture::called(first, job)
     }
 }
@@ -86,12 +94,12 @@ pub(super) fn first<S, R, ReqBody>(
 where
     S: Service<Request<FullOr<ReqBody>>>,
 {
-    if rest.is_empty() {
+    let Some(bodies) = rest else {
         return (service.call(request), Job { answer, rest: None, room });
-    }
+    };
     let (head, body) = request.into_parts();
     let first = service.call(Request::from_parts(head.clone(), body));
-    (first, Job { answer, rest: Some(Rest { service, head, bodies: rest.into_iter() }), room })
+    (first, Job { answer, rest: Some(Rest { service, head, bodies }), room })
 }
 
 impl<S: Clone, R> Translate<S, R> {

@@ -194,3 +194,25 @@ fn bytes_pass_as_they_are() {
     });
     assert_eq!(frames, pieces);
 }
+
+#[test]
+fn native_answers_of_bedrock_are_counted() {
+    for (path, kind, body, expected) in [
+        // What can't be read costs what was taken for it.
+        ("/v1/model/claude/converse-stream", "application/vnd.amazon.eventstream", vec![0; 5000], 105),
+        ("/v1/model/llama/invoke", "application/json", b"{}".to_vec(), 105),
+        ("/v1/model/llama/count-tokens", "application/json", b"{}".to_vec(), 0),
+    ] {
+        let (_, counters) = counters();
+        let body = vec![Piece::Data(Bytes::from(body))];
+        let provider = Provider::new([Answer { status: 200, headers: vec![("content-type", kind)], body }]);
+        let who = limited(BUDGET, "[]");
+        block_on(async {
+            let mut request = asked(&who);
+            *request.uri_mut() = path.parse().expect("a path");
+            let Ok(response) = service(&counters, &provider).oneshot(request).await;
+            let _ = response.into_body().collect().await;
+        });
+        assert_eq!(counted(&counters), (expected, 0), "{path}");
+    }
+}

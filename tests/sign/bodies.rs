@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -96,6 +97,29 @@ async fn five_mebibytes_arrive_as_they_were_signed() {
     let arrived = upstream.only_request();
     verify(&arrived, SECRET);
     assert!(arrived.body == body);
+}
+
+/// A byte every so often.
+struct Slow(tokio::time::Interval);
+
+impl Body for Slow {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_tick(cx).map(|_| Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_sender_does_not_hold_the_budget_of_all() {
+    let layer = SignLayer::always(signing());
+    let leaf = service_fn(async |_: Request<FullOr<Slow>>| Ok::<_, Infallible>(Response::new(Full::new(Bytes::new()))));
+    let slow = Slow(tokio::time::interval(Duration::from_secs(50)));
+    let request = Request::put("https://b.s3.us-east-1.amazonaws.com/k").body(FullOr::inner(slow)).expect("a request");
+    let began = tokio::time::Instant::now();
+    let Ok(response) = layer.layer(leaf).oneshot(request).await;
+    assert_eq!((response.status().as_u16(), began.elapsed().as_secs()), (408, 120));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 mod ambient;
 mod bodies;
 mod callers;
+mod entries;
 #[path = "../support/net.rs"]
 #[allow(dead_code)] // Each test binary uses its own part.
 mod net;

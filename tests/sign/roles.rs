@@ -18,6 +18,7 @@ use tower_portkey::{
     context::{AwsIdentity, AwsKeys, AwsRole},
     host::CustomHost,
     rejection::{Kind, Rejection},
+    sign::CachedCredentials,
 };
 
 use crate::{
@@ -34,20 +35,26 @@ const ARN: &str = "arn:aws:iam::123456789012:role/portkey";
 struct Sts {
     upstream: Upstream,
     fails: Arc<AtomicBool>,
+    /// It takes calls and says nothing.
+    silent: Arc<AtomicBool>,
     now: Arc<AtomicU64>,
 }
 
 impl Sts {
     async fn start(delay: Duration) -> Self {
         let (fails, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let now = Arc::new(AtomicU64::new(NOW));
-        let (broken, clock) = (Arc::clone(&fails), Arc::clone(&now));
+        let (now, silent) = (Arc::new(AtomicU64::new(NOW)), Arc::new(AtomicBool::new(false)));
+        let (broken, clock, mute) = (Arc::clone(&fails), Arc::clone(&now), Arc::clone(&silent));
         let upstream = Upstream::start(move |mut connection| {
             let (broken, calls, clock) = (Arc::clone(&broken), Arc::clone(&calls), Arc::clone(&clock));
+            let mute = Arc::clone(&mute);
             async move {
                 while connection.request().await.is_some() {
                     let call = calls.fetch_add(1, Ordering::SeqCst);
                     tokio::time::sleep(delay).await;
+                    if mute.load(Ordering::SeqCst) {
+                        std::future::pending::<()>().await;
+                    }
                     let answer = if broken.load(Ordering::SeqCst) {
                         "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>".to_owned()
                     } else {
@@ -61,7 +68,7 @@ impl Sts {
             }
         })
         .await;
-        Self { upstream, fails, now }
+        Self { upstream, fails, silent, now }
     }
 
     fn layer(&self) -> SignLayer {
@@ -202,15 +209,71 @@ async fn a_session_is_got_anew_five_minutes_before_its_end_and_kept_where_that_f
         (0, false, Ok("token0")),
         (3299, false, Ok("token0")),
         (3300, true, Ok("token0")),
-        (3301, false, Ok("token2")),
-        (3301 + 3599, true, Ok("token2")),
-        (3301 + 3600, true, Err(Kind::Unavailable)),
-        (3301 + 3600, false, Ok("token5")),
+        (3301, false, Ok("token0")),
+        (3305, false, Ok("token0")),
+        (3306, false, Ok("token2")),
+        (3305 + 3599, true, Ok("token2")),
+        (3305 + 3600, true, Err(Kind::Unavailable)),
+        (3305 + 3600, false, Ok("token5")),
     ] {
         at(seconds);
         sts.fails.store(fails, Ordering::SeqCst);
         assert_eq!(token(&layer, role("t")).await, expected.map(str::to_owned), "{seconds}");
+        // Nobody waits for the next one, but this test.
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn a_session_that_is_good_is_not_waited_for() {
+    let sts = Sts::start(Duration::ZERO).await;
+    let layer = sts.layer().sts_timeout(Duration::from_millis(800));
+    assert_eq!(token(&layer, role("t")).await, Ok("token0".to_owned()));
+    // The session is good for four minutes more.
+    sts.silent.store(true, Ordering::SeqCst);
+    sts.now.store(NOW + 3360, Ordering::SeqCst);
+    let began = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(token(&layer, role("t")).await, Ok("token0".to_owned()));
+    }
+    assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(token(&layer, role("t")).await, Ok("token0".to_owned()));
+    assert_eq!(sts.calls(), 2, "one at a time, and not for every request");
+}
+
+#[tokio::test]
+async fn sessions_that_have_ended_sign_nothing() {
+    for (ends, expected) in [(-10_i64, Err(Kind::Unavailable)), (60, Ok("token0".to_owned()))] {
+        let sts = Sts::start(Duration::ZERO).await;
+        // The gateway's clock is off.
+        let now = NOW + u64::try_from(3600 - ends).expect("a time");
+        let layer = sts.layer().clock(move || UNIX_EPOCH + Duration::from_secs(now));
+        for _ in 0..2 {
+            assert_eq!(token(&layer, role("t")).await, expected, "{ends}");
+        }
+        assert_eq!(sts.calls(), if ends < 0 { 2 } else { 1 });
+    }
+}
+
+#[tokio::test]
+async fn another_identity_has_other_sessions() {
+    let sts = Sts::start(Duration::ZERO).await;
+    let one = sts.layer().ambient(keys(None));
+    let bare = || AwsRole::new(ARN).expect("a role");
+    assert_eq!(token(&one, bare()).await, Ok("token0".to_owned()));
+    let other = AwsKeys::new("AKIDOTHER", Secret::from("another-secret"), None).expect("keys");
+    assert_eq!(token(&one.clone().ambient(other), bare()).await, Ok("token1".to_owned()), "assumed by another");
+    assert_eq!(token(&one.clone(), bare()).await, Ok("token0".to_owned()), "clones share theirs");
+}
+
+#[tokio::test]
+async fn what_finds_the_identity_has_its_time() {
+    let found = CachedCredentials::new(std::future::pending).timeout(Duration::from_millis(100));
+    let layer = SignLayer::new().ambient(found).sts(client());
+    let began = Instant::now();
+    assert_eq!(token(&layer, AwsRole::new(ARN).expect("a role")).await, Err(Kind::Unavailable));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

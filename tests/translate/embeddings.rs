@@ -79,3 +79,31 @@ fn other_models_and_tokens_are_refused() {
     let tokens = sent(&json!({"model": TITAN, "input": [[1, 2]]}), &[]);
     assert_eq!((tokens.status(), tokens.seen.len()), (400, 0));
 }
+
+#[test]
+fn all_answers_together_have_the_limit_of_one() {
+    let one = format!(r#"{{"embedding":[{}0],"inputTextTokenCount":1}}"#, "0,".repeat(400));
+    let answered = |layer: TranslateLayer, inputs: &[&str]| {
+        let request =
+            ask(INVOKE, Some(Translation::BedrockEmbeddings), json!({"model": TITAN, "input": inputs}).to_string());
+        let answers = inputs.iter().map(|_| aws(200, &[], &*one)).collect::<Vec<_>>();
+        send(&layer, request, answers).status()
+    };
+    assert_eq!(answered(TranslateLayer::new().answer_limit(1000), &["a"]), 200);
+    assert_eq!(answered(TranslateLayer::new().answer_limit(1000), &["a", "b"]), 502);
+    assert_eq!(answered(TranslateLayer::new().answer_limit(2000), &["a", "b"]), 200);
+    let layer = TranslateLayer::new().answer_budget(2000);
+    assert_eq!(answered(layer.clone(), &["a", "b", "c"]), 503, "a budget for all");
+    assert_eq!(answered(layer, &["a", "b"]), 200, "what was held comes back");
+}
+
+#[test]
+fn a_list_of_crumbs_is_no_answer() {
+    let crumbs = format!(r#"{{"embeddings":[{}0]}}"#, "0,".repeat(100));
+    let request = ask(
+        INVOKE,
+        Some(Translation::BedrockEmbeddings),
+        json!({"model": "cohere.embed-english-v3", "input": "a"}).to_string(),
+    );
+    assert_eq!(send(&TranslateLayer::new(), request, vec![aws(200, &[], &*crumbs)]).status(), 502);
+}

@@ -189,7 +189,7 @@ impl JsonScan {
             self.listed = byte == b'[';
         } else if looked && is_value && byte == b'{' && self.keeps == Keeps::Nothing {
             match &*self.name {
-                b"usage" | b"usageMetadata" => {
+                b"usage" | b"usageMetadata" | b"amazon-bedrock-invocationMetrics" => {
                     self.keeps = Keeps::Usage { depth: self.depth };
                     self.kept.clear();
                 }

@@ -1,8 +1,12 @@
 //! Reads usage from an answer that passes by (pure).
 
+#[cfg(feature = "bedrock")]
+mod frames;
 mod json;
 mod sse;
 
+#[cfg(all(test, feature = "bedrock"))]
+mod frame_tests;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +15,8 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 
+#[cfg(feature = "bedrock")]
+use self::frames::FrameScan;
 use self::{json::JsonScan, sse::SseScan};
 use super::usage::Usage;
 
@@ -25,6 +31,8 @@ pub(super) struct Scan {
 enum Format {
     Json(JsonScan),
     Events(SseScan),
+    #[cfg(feature = "bedrock")]
+    Frames(FrameScan),
     /// Nothing that is understood here.
     Opaque,
     /// Compressed.
@@ -54,11 +62,13 @@ impl Scan {
         let format = match &*kind {
             _ if encoded => Format::Encoded,
             b"text/event-stream" => Format::Events(SseScan::default()),
+            #[cfg(feature = "bedrock")]
+            b"application/vnd.amazon.eventstream" => Format::Frames(FrameScan::new()),
             b"application/json" | b"application/x-ndjson" => Format::Json(JsonScan::default()),
             kind if kind.ends_with(b"+json") => Format::Json(JsonScan::default()),
             _ => Format::Opaque,
         };
-        Self { format, found: Found::default() }
+        Self { format, found: Found { usage: in_headers(headers), ..Found::default() } }
     }
 
     /// Reads on.
@@ -66,6 +76,8 @@ impl Scan {
         match &mut self.format {
             Format::Json(json) => json.feed(chunk, &mut self.found),
             Format::Events(events) => events.feed(chunk, &mut self.found),
+            #[cfg(feature = "bedrock")]
+            Format::Frames(frames) => frames.feed(chunk, &mut self.found),
             Format::Opaque | Format::Encoded => {}
         }
     }
@@ -96,10 +108,20 @@ impl Scan {
         let Found { usage, events, told_at, whole, .. } = &self.found;
         match self.format {
             Format::Json(_) => *whole && usage.is_some(),
+            #[cfg(feature = "bedrock")]
+            Format::Frames(_) => usage.is_some() && *told_at > 0 && *events <= told_at + 2,
             Format::Events(_) => usage.is_some() && *told_at > 0 && *events <= told_at + 2,
             Format::Opaque | Format::Encoded => false,
         }
     }
+}
+
+/// What AWS Bedrock says of a model's answer, in whatever words the model's vendor says it.
+fn in_headers(headers: &HeaderMap) -> Option<Usage> {
+    let count = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
+    let (input, output) = (count("x-amzn-bedrock-input-token-count"), count("x-amzn-bedrock-output-token-count"));
+    input.or(output)?;
+    Some(Usage { input: input.unwrap_or_default(), output: output.unwrap_or_default(), ..Usage::default() })
 }
 
 impl Found {

@@ -59,15 +59,17 @@ fn named(url: &str) -> NamedHost {
 fn head(lines: &[(PortkeyHeader, &'static str)], config: RequestConfig) -> Parts {
     let mut request = Request::post("/v1/chat/completions").body(()).expect("a request");
     let lines = lines.iter().map(|(name, value)| (*name, HeaderValue::from_static(value))).collect();
-    let metadata = Metadata::from_json(br#"{"team":"a","env":"b"}"#);
+    let metadata = Metadata::from_json(br#"{"team":"admin","clearance":"top"}"#);
     request.extensions_mut().insert(PortkeyHeaders::new(lines, TraceId::generate(), metadata));
     request.extensions_mut().insert(config);
-    request.extensions_mut().insert(Principal::new("ci").with_organisation("o").with_workspace("w"));
+    let own = Metadata::from_json(br#"{"team":"a"}"#);
+    let who = Principal::new("ci").with_organisation("o").with_workspace("w").with_default_metadata(own);
+    request.extensions_mut().insert(who);
     request.into_parts().0
 }
 
 fn resolved(lines: &[(PortkeyHeader, &'static str)], config: RequestConfig) -> Result<(Uri, Target), String> {
-    let settings = Settings { aws_session_tags: vec!["team".into()], ..Settings::default() };
+    let settings = Settings { aws_session_tags: vec!["team".into(), "clearance".into()], ..Settings::default() };
     resolve(&head(lines, config), &settings).map_err(|refused: Rejection| refused.message().to_owned())
 }
 
@@ -114,6 +116,58 @@ fn a_stored_key_of_bedrocks_is_a_bearer_token() {
     }
     let (_, target) = resolved(&[], by_entry(keyed(&KEYS))).expect("a target");
     assert!(target.signing().is_some(), "with keys beside it, they sign");
+    let refused = resolved(&[], by_entry(keyed(&[("aws_auth_type", "accessKey")]))).expect_err("refused");
+    assert_eq!(refused, "The provider entry aws-prod holds no aws_access_key_id");
+}
+
+#[test]
+fn beside_a_key_there_is_no_presigned_query() {
+    let key = entry(&[]).with_api_key(Secret::from("ABSKstored0123")).expect("a key");
+    for (query, left) in [
+        ("?X-Amz-Algorithm=AWS4-HMAC-SHA256&byProvider=a+b&x%2Damz-Signature=0&Signature=1", Some("byProvider=a+b")),
+        ("?X-Amz-Signature=0", None),
+        ("?byProvider=x", Some("byProvider=x")),
+    ] {
+        let mut head = head(&[], by_entry(key.clone()));
+        head.uri = format!("/v1/async-invoke{query}").parse().expect("a URI");
+        let (uri, target) = resolve(&head, &Settings::default()).expect("a target");
+        assert_eq!((uri.query(), target.credential().is_some()), (left, true), "{query}");
+    }
+}
+
+#[test]
+fn stored_credentials_open_their_own_bucket() {
+    let asked = |object: &str, config: RequestConfig| {
+        let mut request = head(&[(PortkeyHeader::AwsS3Bucket, "secrets")], config);
+        (request.method, request.uri) =
+            (http::Method::GET, format!("/v1/files/{object}/content").parse().expect("a URI"));
+        resolve(&request, &Settings::default())
+            .map(|(uri, _)| uri.to_string())
+            .map_err(|refused| (refused.kind().status().as_u16(), refused.message().to_owned()))
+    };
+    let (mine, other) = ("s3%3A%2F%2FMine%2Fa%20b", "s3%3A%2F%2Fsecrets%2Fprod.tfstate");
+    let own = [KEYS[0], KEYS[1], ("aws_s3_bucket", "mine")];
+    assert_eq!(asked(mine, by_entry(entry(&own))).as_deref(), Ok("https://mine.s3.us-east-1.amazonaws.com/a%20b"));
+    assert_eq!(
+        asked(other, by_entry(entry(&own))),
+        Err((400, "The provider entry aws-prod is for the files of its own aws_s3_bucket".to_owned()))
+    );
+    // What a caller says about the bucket doesn't count.
+    assert_eq!(
+        asked(other, by_entry(entry(&KEYS))),
+        Err((501, "The provider entry aws-prod has no aws_s3_bucket, so it serves no files".to_owned()))
+    );
+    let key = entry(&[("aws_s3_bucket", "mine")]).with_api_key(Secret::from("ABSKstored0123")).expect("a key");
+    assert_eq!(asked(mine, by_entry(key)).map_err(|(status, _)| status), Err(501), "S3 gets no key of Bedrock's");
+    let fields = [(PortkeyHeader::AwsAccessKeyId, "AKID"), (PortkeyHeader::AwsSecretAccessKey, "secret")];
+    assert_eq!(asked(other, by_config(&fields, true, None)).map_err(|(status, _)| status), Err(501));
+    assert_eq!(
+        asked(other, by_config(&fields, false, None)).as_deref(),
+        Ok("https://secrets.s3.us-east-1.amazonaws.com/prod.tfstate")
+    );
+    // A host that answers for everything gets the bucket, too.
+    let based = entry(&own).with_custom_host("https://vpce-1.example/x").expect("a host");
+    assert_eq!(asked(mine, by_entry(based)).as_deref(), Ok("https://vpce-1.example/x/mine/a%20b"));
 }
 
 #[test]
@@ -162,6 +216,10 @@ fn an_entry_that_is_not_whole_is_told_by_its_name() {
             "The provider entry aws-prod: the AWS role is no ARN of a role",
         ),
         (
+            &[("aws_auth_type", "AssumedRole"), ("aws_role_arn", ROLE), KEYS[0], KEYS[1]],
+            "The provider entry aws-prod: aws_auth_type is one of accessKey, apiKey, assumedRole and serviceRole",
+        ),
+        (
             &[("aws_auth_type", "assumedRole"), ("aws_role_arn", ROLE), KEYS[0]],
             "The provider entry aws-prod holds no aws_secret_access_key",
         ),
@@ -179,9 +237,11 @@ fn stored_keys_stay_with_their_hosts() {
         config
     };
     for (url, origin) in [
-        ("https://bedrock-runtime.us-gov-west-1.amazonaws.com", Some(HostOrigin::Catalog)),
+        ("https://bedrock-runtime.us-east-1.amazonaws.com", Some(HostOrigin::Catalog)),
         ("https://bedrock-runtime-fips.us-east-1.amazonaws.com", Some(HostOrigin::Catalog)),
-        ("https://bedrock-runtime.cn-north-1.amazonaws.com.cn", Some(HostOrigin::Catalog)),
+        ("https://bedrock-runtime.us-gov-west-1.amazonaws.com", None),
+        ("https://bedrock-runtime.cn-north-1.amazonaws.com.cn", None),
+        ("https://bedrock-runtime.us-east-1.amazonaws.com.cn", None),
         ("https://bedrock-runtime.us-east-1.amazonaws.com:8443", None),
         ("http://bedrock-runtime.us-east-1.amazonaws.com", None),
         ("https://bedrock-runtime.us-east-1.evil.com", None),
@@ -201,6 +261,26 @@ fn stored_keys_stay_with_their_hosts() {
         let both = resolved(&[], by_config(&fields, true, Some(url))).expect("one config");
         assert_eq!(both.1.credential_source(), Some(CredentialSource::Stored));
     }
+}
+
+#[test]
+fn a_bucket_is_no_endpoint() {
+    let with_host = |mut config: RequestConfig, url: &str| {
+        config.asked = Asked { custom_host: Some(named(url)), ..Asked::default() };
+        config
+    };
+    let key = |fields: &[(&str, &str)]| entry(fields).with_api_key(Secret::from("ABSKstored0123")).expect("a key");
+    for url in [
+        "https://bedrock-runtime.s3.amazonaws.com",
+        "https://bedrock-runtime.s3-us-west-2.amazonaws.com",
+        "https://bedrock.s3-accelerate.amazonaws.com",
+        "https://bedrock.execute-api.amazonaws.com",
+    ] {
+        assert!(resolved(&[], with_host(by_entry(key(&[])), url)).is_err(), "{url}");
+    }
+    let own = key(&[("aws_region", "cn-north-1")]);
+    let found = resolved(&[], with_host(by_entry(own), "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"));
+    assert_eq!(found.expect("its own").1.origin(), HostOrigin::Catalog);
 }
 
 #[test]

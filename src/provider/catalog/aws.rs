@@ -91,6 +91,10 @@ pub(crate) struct AwsPlan {
     pub(crate) plan: Plan,
     pub(crate) region: String,
     pub(crate) service: String,
+    /// Whether it is one of the control plane's own operations.
+    pub(crate) controls: bool,
+    /// The bucket that it goes to.
+    pub(crate) bucket: Option<String>,
     pub(crate) translation: Option<Translation>,
 }
 
@@ -108,8 +112,7 @@ pub(crate) fn plan<'f>(
     domain: Option<&str>,
 ) -> Result<AwsPlan, Rejection> {
     let field = &|header| field(header).filter(|value| !value.is_empty());
-    let default = (row.id() == "bedrock").then_some(DEFAULT_REGION);
-    let region = field(AwsRegion).or(default).ok_or_else(|| refuse(AwsRegion, "is required"))?;
+    let region = field(AwsRegion).or(default_region(row.id())).ok_or_else(|| refuse(AwsRegion, "is required"))?;
     let region = label(AwsRegion, region)?;
     let way = if row.id() == "bedrock" { bedrock::way(asked, &region, field)? } else { sagemaker(asked)? };
     let service = match (&way.endpoint, field(AwsService)) {
@@ -137,7 +140,12 @@ pub(crate) fn plan<'f>(
     let mut headers = headers(row, asked.method, field)?;
     headers.extend(way.headers);
     let plan = Plan { scheme, authority, path_and_query, placement: Placement::Signature, headers };
-    Ok(AwsPlan { plan, region, service, translation: way.translation })
+    let controls = !asked.unified && way.endpoint == bedrock::CONTROL;
+    let bucket = match way.endpoint {
+        Endpoint::Bucket(bucket) => Some(bucket),
+        Endpoint::Named(_) => None,
+    };
+    Ok(AwsPlan { plan, region, service, controls, bucket, translation: way.translation })
 }
 
 /// SageMaker's runtime has routes of its own only.
@@ -158,6 +166,10 @@ fn host(endpoint: &Endpoint, region: &str, domain: Option<&str>) -> Result<Autho
     Authority::try_from(host).map_err(|error| Rejection::new(Kind::Internal).with_source(error))
 }
 
+fn default_region(id: &str) -> Option<&'static str> {
+    (id == "bedrock").then_some(DEFAULT_REGION)
+}
+
 /// One host label, in lower case.
 pub(super) fn label(header: PortkeyHeader, value: &str) -> Result<String, Rejection> {
     if !is_host_label(value) {
@@ -166,14 +178,18 @@ pub(super) fn label(header: PortkeyHeader, value: &str) -> Result<String, Reject
     Ok(value.to_ascii_lowercase())
 }
 
-/// Whether a host that somebody named is an endpoint of this provider's, in any region, by `https` on its own port.
-/// Buckets and endpoints in somebody's own network are not: anybody can have one.
-pub(super) fn is_own_host(id: &str, host: &CustomHost) -> bool {
+/// Whether a host that somebody named is an endpoint of this provider's in this region, by `https` on its own port. What
+/// stands between name and domain need not be a region: `bedrock-runtime.s3.amazonaws.com` is somebody's bucket, and anybody
+/// can have one.
+pub(super) fn is_own_host(id: &str, host: &CustomHost, region: Option<&str>) -> bool {
     let names: &[&str] = match id {
         "bedrock" => &["bedrock", "bedrock-fips", "bedrock-runtime", "bedrock-runtime-fips", "bedrock-agent-runtime"],
         _ => &["runtime.sagemaker", "runtime-fips.sagemaker"],
     };
+    let region = region.filter(|region| !region.is_empty()).or(default_region(id)).map(str::to_ascii_lowercase);
     let rest = names.iter().find_map(|name| host.host().strip_prefix(name)?.strip_prefix('.'));
-    let own = rest.and_then(|rest| rest.split_once('.')).is_some_and(|(region, domain)| aws_domain(region) == domain);
+    let own = rest
+        .and_then(|rest| rest.split_once('.'))
+        .is_some_and(|(found, domain)| region.is_some_and(|region| found == region && aws_domain(found) == domain));
     own && *host.scheme() == Scheme::HTTPS && host.port() == 443
 }

@@ -31,7 +31,7 @@ use crate::{
 };
 
 const RUNTIME: Endpoint = Endpoint::Named("bedrock-runtime");
-const CONTROL: Endpoint = Endpoint::Named("bedrock");
+pub(super) const CONTROL: Endpoint = Endpoint::Named("bedrock");
 const AGENTS: Endpoint = Endpoint::Named("bedrock-agent-runtime");
 
 /// Everything but RFC 3986's unreserved characters.

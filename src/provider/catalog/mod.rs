@@ -104,11 +104,15 @@ impl Row {
     }
 
     /// Whether a host that somebody named is the provider's own: one of the row's fixed hosts, or a name below it, by
-    /// `https` on its own port.
-    pub(crate) fn is_own_host(&self, host: &CustomHost) -> bool {
+    /// `https` on its own port. AWS's are those of the region that `field` says.
+    pub(crate) fn is_own_host<'f>(
+        &self,
+        host: &CustomHost,
+        #[cfg_attr(not(feature = "bedrock"), allow(unused_variables))] field: impl Fn(PortkeyHeader) -> Option<&'f str>,
+    ) -> bool {
         #[cfg(feature = "bedrock")]
         if self.is_signed() {
-            return aws::is_own_host(self.spec.id, host);
+            return aws::is_own_host(self.spec.id, host, field(PortkeyHeader::AwsRegion));
         }
         let compat = self.compat.iter().map(|(base, _)| base);
         let mut bases = compat.chain([&self.base]).chain(self.branches.iter().flatten());

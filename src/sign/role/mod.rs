@@ -9,9 +9,8 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 
 use super::{
-    credentials::{BoxFuture, KeysFuture},
+    credentials::{self, BoxFuture, KeysFuture, ProvideCredentials},
     key::SigningKeys,
-    sessions::{Clock, Sessions},
     skew::Skew,
 };
 use crate::{
@@ -20,6 +19,7 @@ use crate::{
     host::CustomHost,
     rejection::{Kind, Rejection},
     secret::Secret,
+    session::{Clock, Sessions},
 };
 
 /// How long the answer of STS may be, in bytes.
@@ -55,7 +55,7 @@ pub(super) struct Roles {
     pub(super) clock: Clock,
     pub(super) signing_keys: SigningKeys,
     skew: Skew,
-    sessions: Sessions,
+    sessions: Sessions<AwsKeys>,
 }
 
 impl Roles {
@@ -65,12 +65,17 @@ impl Roles {
         Self { fetch: None, endpoint: None, domain: None, timeout, clock, signing_keys, skew, sessions }
     }
 
-    /// The keys of a session of this role. `base` is who assumes it.
+    /// No session of before is used any more.
+    pub(super) fn forget(&mut self) {
+        self.sessions = Sessions::new();
+    }
+
+    /// The keys of a session of this role. `ambient` assumes those without keys of their own.
     pub(super) fn keys(
         &self,
         role: &AwsRole,
         region: &str,
-        base: impl FnOnce() -> Decision<AwsKeys, KeysFuture>,
+        ambient: Option<&Arc<dyn ProvideCredentials>>,
     ) -> Decision<AwsKeys, KeysFuture> {
         let Some(fetch) = self.fetch.clone() else {
             return Decision::refuse(
@@ -78,11 +83,16 @@ impl Roles {
             );
         };
         self.sessions.get(self.place(role, region), &self.clock, || {
-            let (base, role, region, this) = (base(), role.clone(), Box::<str>::from(region), self.clone());
+            let (ambient, role, region, this) =
+                (ambient.cloned(), role.clone(), Box::<str>::from(region), self.clone());
             Box::pin(async move {
-                let base = match base {
-                    Decision::Now(base) => base?,
-                    Decision::Later(base) => base.await?,
+                // Here, where nobody else's sessions wait for it.
+                let base = match role.base() {
+                    Some(keys) => keys.clone(),
+                    None => match credentials::ambient(ambient.as_ref()) {
+                        Decision::Now(base) => base?,
+                        Decision::Later(base) => base.await?,
+                    },
                 };
                 let now = (this.clock)();
                 let endpoint = request::Endpoint::of(&region, this.endpoint.as_ref(), this.domain.as_deref())?;

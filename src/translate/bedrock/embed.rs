@@ -1,6 +1,6 @@
 //! OpenAI's embeddings become InvokeModel's of Titan and Cohere (pure).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::VecDeque};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
@@ -16,16 +16,71 @@ use crate::rejection::{Kind, Rejection};
 /// OpenAI's limit for one request.
 const MOST_INPUTS: usize = 2048;
 /// Cohere's limit for one call.
-const MOST_TEXTS: usize = 96;
+pub(super) const MOST_TEXTS: usize = 96;
+/// Calls that one request may become. To every limit it counts as one.
+const MOST_CALLS: usize = 256;
+/// The encodings that OpenAI, Titan or Cohere have.
+const FORMATS: [&str; 6] = ["float", "base64", "binary", "int8", "uint8", "ubinary"];
+/// Where Cohere cuts a text that is too long.
+const CUTS: [&str; 5] = ["NONE", "START", "END", "LEFT", "RIGHT"];
+/// The longest `input_type`, in bytes. Which there are depends on the model.
+const LONGEST_TYPE: usize = 64;
 
 /// Calls to make, and how to read what they answer.
 #[derive(Debug)]
 pub(crate) struct Embed {
-    /// Bodies of InvokeModel, in the order of the inputs. Titan takes one input a call.
-    pub(crate) bodies: Vec<Vec<u8>>,
+    pub(crate) bodies: Bodies,
     pub(crate) shape: Shape,
     /// The model as the caller named it.
     pub(crate) model: Box<str>,
+}
+
+/// Bodies of InvokeModel, in the order of the inputs. Each is made when its turn comes.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    /// What all of them have: a few short members.
+    common: Map<String, Value>,
+    each: Each,
+}
+
+#[derive(Debug)]
+enum Each {
+    /// One input a call.
+    Titan(VecDeque<Map<String, Value>>),
+    /// As many as fit, under this name.
+    Cohere { name: &'static str, values: VecDeque<Value>, most: usize },
+}
+
+impl Bodies {
+    /// How many are left.
+    fn calls(&self) -> usize {
+        match &self.each {
+            Each::Titan(inputs) => inputs.len(),
+            Each::Cohere { values, most, .. } => values.len().div_ceil(*most),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.calls() == 0
+    }
+}
+
+impl Iterator for Bodies {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let mut body = self.common.clone();
+        match &mut self.each {
+            Each::Titan(inputs) => body.extend(inputs.pop_front()?),
+            Each::Cohere { values, .. } if values.is_empty() => return None,
+            Each::Cohere { name, values, most } => {
+                let values = values.drain(..values.len().min(*most)).collect();
+                body.insert((*name).to_owned(), Value::Array(values));
+            }
+        }
+        // JSON always serialises.
+        Some(serde_json::to_vec(&body).unwrap_or_default())
+    }
 }
 
 /// How the vendor answers, and what of it is wanted.
@@ -79,7 +134,7 @@ pub(crate) fn request(body: &[u8]) -> Result<Embed, Rejection> {
         }
     };
     let inputs = inputs(asked.input.ok_or_else(|| Fault::at("input", "is missing"))?).within("input")?;
-    let format = asked.encoding_format.map(read::text).transpose().within("encoding_format")?;
+    let format = asked.encoding_format.map(|raw| one_of(raw, &FORMATS)).transpose().within("encoding_format")?;
     let base64 = format.as_deref() == Some("base64");
     // What is to be base64 is asked for as floats.
     let format = format.map(|format| if base64 { Cow::Borrowed("float") } else { format });
@@ -90,7 +145,17 @@ pub(crate) fn request(body: &[u8]) -> Result<Embed, Rejection> {
         Maker::Titan => titan(inputs, &model, dimensions, format, asked.normalize)?,
         Maker::Cohere => cohere(inputs, &model, dimensions, format, asked.input_type, asked.truncate)?,
     };
+    if bodies.calls() > MOST_CALLS {
+        return Err(Fault::at("input", "must be at most 256 for this model, which takes one a call").into());
+    }
     Ok(Embed { bodies, shape: Shape { vendor: maker, base64 }, model })
+}
+
+/// One of a few words: it becomes part of every call.
+fn one_of<'a>(raw: &'a RawValue, words: &[&str]) -> Result<Cow<'a, str>, Fault> {
+    let text = read::text(raw)?;
+    let unknown = || Fault::new(format!("must be one of {}", words.join(", ")));
+    if words.contains(&&*text) { Ok(text) } else { Err(unknown()) }
 }
 
 fn inputs(raw: &RawValue) -> Result<Vec<Input<'_>>, Fault> {
@@ -138,7 +203,7 @@ fn titan(
     dimensions: Option<Value>,
     format: Option<Cow<'_, str>>,
     normalize: Option<&RawValue>,
-) -> Result<Vec<Vec<u8>>, Fault> {
+) -> Result<Bodies, Fault> {
     let mut common = Map::new();
     match dimensions {
         Some(length) if is_titan_image(model) => {
@@ -158,13 +223,11 @@ fn titan(
             common.insert("normalize".into(), normalize.into());
         }
     }
-    let body = |input: Input<'_>| {
-        let mut body = common.clone();
+    let own = |input: Input<'_>| {
         let members = [("inputText", input.text), ("inputImage", input.image)];
-        body.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?)))));
-        write(&body)
+        members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?)))).collect()
     };
-    Ok(inputs.into_iter().map(body).collect())
+    Ok(Bodies { common, each: Each::Titan(inputs.into_iter().map(own).collect()) })
 }
 
 fn cohere(
@@ -174,12 +237,12 @@ fn cohere(
     format: Option<Cow<'_, str>>,
     input_type: Option<&RawValue>,
     truncate: Option<&RawValue>,
-) -> Result<Vec<Vec<u8>>, Fault> {
+) -> Result<Bodies, Fault> {
     let mut common = Map::new();
     if let Some(format) = format {
         common.insert("embedding_types".into(), json!([format]));
     }
-    if let Some(truncate) = truncate.map(read::text).transpose().within("truncate")? {
+    if let Some(truncate) = truncate.map(|raw| one_of(raw, &CUTS)).transpose().within("truncate")? {
         common.insert("truncate".into(), truncate.into());
     }
     if let Some(length) = dimensions.filter(|_| is_cohere_v4(model)) {
@@ -191,24 +254,18 @@ fn cohere(
     }
     // Cohere wants to be told what for; OpenAI's clients don't know that.
     let usual = if has_images { "image" } else { "search_document" };
-    let input_type = input_type.map(read::text).transpose().within("input_type")?.unwrap_or(Cow::Borrowed(usual));
+    let input_type = input_type.map(short).transpose().within("input_type")?.unwrap_or(Cow::Borrowed(usual));
     common.insert("input_type".into(), input_type.into());
 
-    let name = if has_images { "images" } else { "texts" };
-    let values: Vec<Value> =
-        inputs.into_iter().filter_map(|input| input.text.or(input.image)).map(Value::from).collect();
-    let body = |values: &[Value]| {
-        let mut body = common.clone();
-        body.insert(name.into(), values.into());
-        write(&body)
-    };
     // One image a call, as the third version has it.
-    Ok(values.chunks(if has_images { 1 } else { MOST_TEXTS }).map(body).collect())
+    let (name, most) = if has_images { ("images", 1) } else { ("texts", MOST_TEXTS) };
+    let values = inputs.into_iter().filter_map(|input| input.text.or(input.image)).map(Value::from).collect();
+    Ok(Bodies { common, each: Each::Cohere { name, values, most } })
 }
 
-fn write(body: &Map<String, Value>) -> Vec<u8> {
-    // JSON always serialises.
-    serde_json::to_vec(body).unwrap_or_default()
+fn short(raw: &RawValue) -> Result<Cow<'_, str>, Fault> {
+    let text = read::text(raw)?;
+    if text.len() <= LONGEST_TYPE { Ok(text) } else { Err(Fault::new("must be at most 64 bytes")) }
 }
 
 #[cfg(test)]
@@ -225,8 +282,43 @@ mod tests {
             ("us.cohere.embed-v4:0", 200, 3),
         ] {
             let body = json!({"model": model, "input": inputs(count)}).to_string();
-            assert_eq!(request(body.as_bytes()).expect(model).bodies.len(), calls, "{model} {count}");
+            assert_eq!(request(body.as_bytes()).expect(model).bodies.count(), calls, "{model} {count}");
         }
+    }
+
+    #[test]
+    fn one_member_is_not_multiplied() {
+        let image = json!({"image": {"base64": "aGk="}});
+        for (model, input, member, message) in [
+            (
+                "amazon.titan-embed-text-v2:0",
+                json!("a"),
+                "encoding_format",
+                "encoding_format must be one of float, base64",
+            ),
+            ("cohere.embed-english-v3", json!("a"), "encoding_format", "encoding_format must be one of"),
+            ("cohere.embed-english-v3", image.clone(), "truncate", "truncate must be one of NONE, START"),
+            ("cohere.embed-english-v3", image, "input_type", "input_type must be at most 64 bytes"),
+        ] {
+            let body = json!({"model": model, "input": vec![input; 200], member: "x".repeat(65_536)}).to_string();
+            let refused = request(body.as_bytes()).expect_err(member);
+            assert!(refused.message().starts_with(message), "{}", refused.message());
+        }
+    }
+
+    #[test]
+    fn one_request_is_so_many_calls_at_most() {
+        let asked = |model: &str, input: Value, count: usize| {
+            let body = json!({"model": model, "input": vec![input; count]}).to_string();
+            request(body.as_bytes()).map(|made| made.bodies.count()).map_err(|refused| refused.message().to_owned())
+        };
+        let image = || json!({"image": {"base64": "aGk="}});
+        for (model, input) in [("amazon.titan-embed-text-v1", json!("a")), ("cohere.embed-english-v3", image())] {
+            assert_eq!(asked(model, input.clone(), MOST_CALLS), Ok(MOST_CALLS), "{model}");
+            let refused = asked(model, input, MOST_CALLS + 1).expect_err(model);
+            assert!(refused.starts_with("input must be at most 256"), "{refused}");
+        }
+        assert_eq!(asked("cohere.embed-english-v3", json!("a"), MOST_INPUTS), Ok(22));
     }
 
     #[test]

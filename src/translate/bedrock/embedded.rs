@@ -1,11 +1,16 @@
 //! Embeddings of Titan and Cohere become OpenAI's (pure).
 
+use std::fmt;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, value::RawValue};
+use serde::{
+    Deserialize, Deserializer as _, Serialize,
+    de::{Error as _, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
 
 use super::{
-    embed::{Maker, Shape},
+    embed::{MOST_TEXTS, Maker, Shape},
     read,
 };
 
@@ -67,14 +72,15 @@ impl Embeddings {
     fn titan(&mut self, body: &[u8]) -> Option<Option<u64>> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Answer {
+        struct Answer<'a> {
             embedding: Option<Box<RawValue>>,
-            embeddings_by_type: Option<Map<String, Value>>,
+            #[serde(borrow)]
+            embeddings_by_type: Option<&'a RawValue>,
             input_text_token_count: Option<u64>,
         }
 
         let Answer { embedding, embeddings_by_type, input_text_token_count } = serde_json::from_slice(body).ok()?;
-        let by_type = || serde_json::value::to_raw_value(embeddings_by_type?.values().next()?).ok();
+        let by_type = || Some(read::members(embeddings_by_type?).ok()?.first()?.1.to_owned());
         self.data.push(embedding.or_else(by_type)?);
         Some(input_text_token_count)
     }
@@ -88,14 +94,40 @@ impl Embeddings {
 
         let Answer { embeddings } = serde_json::from_slice(body).ok()?;
         if read::is_list(embeddings) {
-            self.data.extend(serde_json::from_str::<Vec<Box<RawValue>>>(embeddings.get()).ok()?);
+            self.data.extend(few(embeddings)?);
         } else {
             let by_type = read::members(embeddings).ok()?;
             let (_, first) = by_type.iter().find(|(name, _)| name == "float").or_else(|| by_type.first())?;
-            self.data.extend(serde_json::from_str::<Vec<Box<RawValue>>>(first.get()).ok()?);
+            self.data.extend(few(first)?);
         }
         Some(None)
     }
+}
+
+/// As many embeddings as one call can have: a list of more, each of them short, would take many times its length.
+fn few(raw: &RawValue) -> Option<Vec<Box<RawValue>>> {
+    struct Few;
+
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<Box<RawValue>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of embeddings")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut found = Vec::new();
+            while let Some(embedding) = list.next_element()? {
+                if found.len() == MOST_TEXTS {
+                    return Err(A::Error::custom("more embeddings than texts"));
+                }
+                found.push(embedding);
+            }
+            Ok(found)
+        }
+    }
+
+    serde_json::Deserializer::from_str(raw.get()).deserialize_seq(Few).ok()
 }
 
 /// Little-endian floats in base64 (RFC 4648, section 4), as OpenAI sends embeddings.

@@ -76,9 +76,11 @@ pub(super) struct Told<'a> {
 /// As much of a message as callers may read. Where a signature doesn't fit, AWS goes on to quote what it would have
 /// signed, and in it the headers with the session token.
 pub(super) fn speakable(message: &str) -> &str {
-    let end = ["The Canonical String", "The String-to-Sign", "Canonical String", "x-amz-security-token"]
+    // Of the same length, letter by letter.
+    let lower = message.to_ascii_lowercase();
+    let end = ["the canonical string", "the string-to-sign", "canonical string", "x-amz-security-token"]
         .iter()
-        .filter_map(|mark| message.find(mark))
+        .filter_map(|mark| lower.find(mark))
         .min()
         .unwrap_or(message.len());
     let end = (0..=end.min(LONGEST_MESSAGE)).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
@@ -129,6 +131,8 @@ mod tests {
         let answer = json!({"message": message}).to_string();
         let error = parsed(&answer, Some("InvalidSignatureException")).to_string();
         assert!(error.contains("Check your key.") && !error.contains("CANARY"), "{error}");
+        let shouted = json!({"message": "No.\nX-Amz-Security-Token:CANARY"}).to_string();
+        assert!(!parsed(&shouted, None).to_string().contains("CANARY"));
         assert!(
             parsed(&json!({"message": "é".repeat(9999)}).to_string(), None).to_string().len() < LONGEST_MESSAGE + 200
         );

@@ -17,7 +17,6 @@ mod event;
 mod fault;
 mod fields;
 mod format;
-mod frame;
 mod invoke;
 mod media;
 mod messages;
@@ -33,9 +32,11 @@ mod tools;
 mod usage;
 mod words;
 
+use crate::frame;
+
 pub(super) use answer::{About, answer};
 pub(super) use claude::{error as claude_error, token_count};
-pub(super) use embed::{Embed, Shape, request as embed};
+pub(super) use embed::{Bodies, Embed, Shape, request as embed};
 pub(super) use embedded::Embeddings;
 pub(super) use error::error;
 pub(super) use invoke::{Messages, count_tokens, invoke, messages};

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use super::{
     error,
-    frame::{Frame, Frames},
+    frame::{Frame, Frames, KEPT},
     words,
 };
 
@@ -46,6 +46,17 @@ impl Rewrite {
         self.words.is_over()
     }
 
+    /// How much memory the stream holds beyond what every stream may, in bytes.
+    pub(crate) fn room(&self) -> usize {
+        self.frames.room().saturating_sub(KEPT)
+    }
+
+    /// Nobody goes on reading. `out` says so.
+    pub(crate) fn give_up(&mut self, out: &mut Vec<u8>) -> StreamFault {
+        self.words.fail("The stream can't be read", Some("StreamError"), 502, out);
+        StreamFault::Unreadable
+    }
+
     /// Adds to `out` what these bytes complete.
     ///
     /// # Errors
@@ -59,8 +70,7 @@ impl Rewrite {
                 Err(_) => None,
             };
             if step.is_none() {
-                self.words.fail("The stream can't be read", Some("StreamError"), 502, out);
-                return Err(StreamFault::Unreadable);
+                return Err(self.give_up(out));
             }
         }
         Ok(())

@@ -125,7 +125,7 @@ fn counted(entry: Entry, seen_by: &Audience, members: &Members, report: Report<'
     Ok(entry.with_limits(usage, rates).with_counter_key(name))
 }
 
-/// Models, status and end.
+/// Models, operations, status and end.
 fn bounded(mut entry: Entry, members: &Members, report: Report<'_>) -> Result<Entry, Problem> {
     if let Some(models) = &members.models {
         if models.get_ref().is_empty() {
@@ -133,6 +133,9 @@ fn bounded(mut entry: Entry, members: &Members, report: Report<'_>) -> Result<En
             return Err(report(models.span(), "models", why.to_owned()));
         }
         entry = entry.with_models(models.get_ref().iter().map(String::as_str));
+    }
+    if members.aws_control_plane {
+        entry = entry.with_aws_control_plane();
     }
     if let Some(end) = &members.expires_at {
         let moment = moment(end.get_ref()).map_err(|why| report(end.span(), "expires_at", why.to_owned()))?;

@@ -155,7 +155,7 @@ fn embeddings() {
             let theirs = &golden["requests"][format!("embed bedrock:{model}")][case];
             let body = with_model(body, model).to_string();
             let ours = embed(body.as_bytes()).map(|embed| {
-                embed.bodies.iter().map(|body| serde_json::from_slice::<Value>(body).expect("JSON")).collect::<Vec<_>>()
+                embed.bodies.map(|body| serde_json::from_slice::<Value>(&body).expect("JSON")).collect::<Vec<_>>()
             });
             match embeds_otherwise(model, case) {
                 Some((Value::Null, _)) => {

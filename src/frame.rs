@@ -15,7 +15,7 @@ const PRELUDE: usize = 12;
 /// Prelude and the sum at the end.
 const SHORTEST_FRAME: usize = PRELUDE + 4;
 /// What is kept for the next frame, in bytes.
-const KEPT: usize = 64 * 1024;
+pub(crate) const KEPT: usize = 64 * 1024;
 
 /// A stream that can't be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +42,25 @@ pub(crate) struct Frame<'a> {
 
 /// Cuts a stream into frames. Holds the part of one frame that has come so far, and never a whole one that came in one
 /// piece.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Frames {
     held: Vec<u8>,
     is_read: bool,
+    longest: usize,
+}
+
+impl Default for Frames {
+    fn default() -> Self {
+        Self::up_to(LONGEST_FRAME)
+    }
 }
 
 impl Frames {
+    /// Of no more than so many bytes each.
+    pub(crate) fn up_to(longest: usize) -> Self {
+        Self { held: Vec::new(), is_read: false, longest }
+    }
+
     /// The next frame, out of what is held and `data`, of which it takes away what it used. `None` where all of `data` is
     /// used.
     pub(crate) fn next<'f, 'd: 'f>(&'f mut self, data: &mut &'d [u8]) -> Result<Option<Frame<'f>>, FrameError> {
@@ -59,14 +71,14 @@ impl Frames {
             }
         }
         if self.held.is_empty() {
-            if let Some(length) = length(data)?.filter(|length| *length <= data.len()) {
+            if let Some(length) = length(data, self.longest)?.filter(|length| *length <= data.len()) {
                 let (frame, rest) = data.split_at(length);
                 *data = rest;
                 return parse(frame).map(Some);
             }
         }
         loop {
-            let wanted = length(&self.held)?.unwrap_or(PRELUDE);
+            let wanted = length(&self.held, self.longest)?.unwrap_or(PRELUDE);
             if self.held.len() == wanted && wanted > PRELUDE {
                 self.is_read = true;
                 return parse(&self.held).map(Some);
@@ -80,6 +92,11 @@ impl Frames {
         }
     }
 
+    /// How much memory is held, in bytes.
+    pub(crate) fn room(&self) -> usize {
+        self.held.capacity()
+    }
+
     /// Whether a frame has begun and not ended.
     pub(crate) fn is_within(&self) -> bool {
         !self.held.is_empty() && !self.is_read
@@ -87,14 +104,14 @@ impl Frames {
 }
 
 /// The length of the frame that begins here, once its prelude is there.
-fn length(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
+fn length(bytes: &[u8], longest: usize) -> Result<Option<usize>, FrameError> {
     let Some((prelude, _)) = bytes.split_first_chunk::<PRELUDE>() else { return Ok(None) };
     let (total, headers, sum) = (number(&prelude[0..4]), number(&prelude[4..8]), number(&prelude[8..12]));
     if crc32fast::hash(&prelude[..8]) != sum {
         return Err(FrameError::Checksum);
     }
     let (total, headers) = (total as usize, headers as usize);
-    let fits = (SHORTEST_FRAME..=LONGEST_FRAME).contains(&total) && headers <= total - SHORTEST_FRAME;
+    let fits = (SHORTEST_FRAME..=longest).contains(&total) && headers <= total - SHORTEST_FRAME;
     if fits && headers <= LONGEST_HEADERS { Ok(Some(total)) } else { Err(FrameError::Length) }
 }
 
@@ -187,7 +204,7 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::{fs, path::PathBuf};
 
     use proptest::prelude::*;
@@ -195,7 +212,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A frame with these text headers.
-    pub(in super::super) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
         let mut block = Vec::new();
         for (name, value) in headers {
             block.push(name.len() as u8);
