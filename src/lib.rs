@@ -99,6 +99,8 @@ pub mod provider;
 pub mod rejection;
 pub mod rescue;
 mod secret;
+#[cfg(any(feature = "bedrock", feature = "exchange"))]
+mod session;
 #[cfg(feature = "bedrock")]
 #[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
 pub mod sign;

@@ -12,11 +12,12 @@ use std::{
 };
 
 /// The rooms of each level. `rejection` lies below `context`.
-const LEVELS: [&[&str]; 7] = [
+const LEVELS: [&[&str]; 8] = [
     &["header", "secret", "body", "budget", "held", "host", "json"],
     &["rejection"],
     &["context"],
     &["guard"],
+    &["session"],
     &[
         "extract",
         "auth",
@@ -36,7 +37,7 @@ const LEVELS: [&[&str]; 7] = [
 ];
 
 /// The level of the rooms that stand beside each other between request and leaf.
-const LAYERS: usize = 4;
+const LAYERS: usize = 5;
 
 fn level(room: &str) -> usize {
     LEVELS.iter().position(|rooms| rooms.contains(&room)).unwrap_or_else(|| panic!("{room} is a room of no level"))

@@ -7,14 +7,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{
-    credentials::{BoxFuture, KeysFuture, ProvideCredentials},
-    sessions::{Clock, Session, Sessions},
-};
+use super::credentials::{BoxFuture, KeysFuture, ProvideCredentials};
 use crate::{
     context::AwsKeys,
     guard::Decision,
     rejection::{Kind, Rejection},
+    session::{Clock, Session, Sessions},
 };
 
 /// How long keys without an end are kept, in all.
@@ -39,7 +37,7 @@ type Found = Result<(AwsKeys, Option<SystemTime>), Box<dyn Error + Send + Sync>>
 #[derive(Clone)]
 pub struct CachedCredentials {
     find: Arc<dyn Fn() -> BoxFuture<Found> + Send + Sync>,
-    sessions: Sessions,
+    sessions: Sessions<AwsKeys>,
     clock: Clock,
 }
 
@@ -72,7 +70,7 @@ impl ProvideCredentials for CachedCredentials {
                     let rejection = rejection.with_message("The gateway's own identity at AWS could not be found");
                     rejection.with_retry_after(Duration::from_secs(1))
                 })?;
-                Ok(Session { keys, expires_at: end.unwrap_or_else(|| clock() + ENDLESS) })
+                Ok(Session { value: keys, expires_at: end.unwrap_or_else(|| clock() + ENDLESS) })
             })
         })
     }

@@ -59,7 +59,6 @@ mod layer;
 mod read;
 mod role;
 mod service;
-mod sessions;
 #[cfg(test)]
 mod tests;
 mod time;

@@ -202,10 +202,11 @@ async fn a_session_is_got_anew_five_minutes_before_its_end_and_kept_where_that_f
         (0, false, Ok("token0")),
         (3299, false, Ok("token0")),
         (3300, true, Ok("token0")),
-        (3301, false, Ok("token2")),
-        (3301 + 3599, true, Ok("token2")),
-        (3301 + 3600, true, Err(Kind::Unavailable)),
-        (3301 + 3600, false, Ok("token5")),
+        (3301, false, Ok("token0")),
+        (3305, false, Ok("token2")),
+        (3305 + 3599, true, Ok("token2")),
+        (3305 + 3600, true, Err(Kind::Unavailable)),
+        (3305 + 3600, false, Ok("token5")),
     ] {
         at(seconds);
         sts.fails.store(fails, Ordering::SeqCst);

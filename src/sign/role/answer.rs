@@ -2,20 +2,16 @@
 
 use http::StatusCode;
 
-use crate::{
-    Secret,
-    context::AwsKeys,
-    sign::{sessions::Session, time},
-};
+use crate::{Secret, context::AwsKeys, session::Session, sign::time};
 
 /// The session in an answer of `AssumeRole`. `None` where it has none, or one that is not whole.
-pub(super) fn session(xml: &[u8]) -> Option<Session> {
+pub(super) fn session(xml: &[u8]) -> Option<Session<AwsKeys>> {
     let xml = std::str::from_utf8(xml).ok()?;
     let inside = element(xml, "Credentials")?;
     let text = |name| element(inside, name).map(str::trim).filter(|text| !text.is_empty() && !text.contains('&'));
     let token = Secret::from(text("SessionToken")?);
     let keys = AwsKeys::new(text("AccessKeyId")?, Secret::from(text("SecretAccessKey")?), Some(token)).ok()?;
-    Some(Session { keys, expires_at: time::parse(text("Expiration")?)? })
+    Some(Session { value: keys, expires_at: time::parse(text("Expiration")?)? })
 }
 
 /// Status and code of a refusal, for logs. Its message may name accounts and people, so it is left out.
@@ -45,9 +41,9 @@ mod tests {
     #[test]
     fn a_session_is_read_whole_or_not_at_all() {
         let session = session(ANSWER.as_bytes()).expect("a session");
-        assert_eq!(session.keys.access_key_id(), "ASIA1");
-        assert_eq!(session.keys.secret_access_key().expose(), "s+/1");
-        assert_eq!(session.keys.session_token().map(Secret::expose), Some("t=="));
+        assert_eq!(session.value.access_key_id(), "ASIA1");
+        assert_eq!(session.value.secret_access_key().expose(), "s+/1");
+        assert_eq!(session.value.session_token().map(Secret::expose), Some("t=="));
         assert_eq!(Some(session.expires_at), time::parse("2025-01-02T04:04:05Z"));
         for name in ["AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration", "Credentials"] {
             let broken = ANSWER.replace(name, "Other");

@@ -11,7 +11,6 @@ use http::{Request, Response, StatusCode};
 use super::{
     credentials::{BoxFuture, KeysFuture},
     key::SigningKeys,
-    sessions::{Clock, Sessions},
 };
 use crate::{
     context::{AwsKeys, AwsRole},
@@ -19,6 +18,7 @@ use crate::{
     host::CustomHost,
     rejection::{Kind, Rejection},
     secret::Secret,
+    session::{Clock, Sessions},
 };
 
 /// How long the answer of STS may be, in bytes.
@@ -53,7 +53,7 @@ pub(super) struct Roles {
     pub(super) timeout: Duration,
     pub(super) clock: Clock,
     pub(super) signing_keys: SigningKeys,
-    sessions: Sessions,
+    sessions: Sessions<AwsKeys>,
 }
 
 impl Roles {
