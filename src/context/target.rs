@@ -8,7 +8,7 @@ use http::{
 };
 
 use crate::{
-    context::{AwsSigning, Credential, ProviderId, Translation},
+    context::{Amendment, AwsSigning, Credential, ProviderId, TokenExchange, Translation},
     rejection::{Kind, Rejection},
 };
 
@@ -122,12 +122,14 @@ pub struct TargetBuilder {
     credential: Option<(Credential, CredentialSource)>,
     signing: Option<(AwsSigning, CredentialSource)>,
     signed: Option<Vec<Credential>>,
+    exchange: Option<(TokenExchange, CredentialSource)>,
     headers: Vec<ProviderHeader>,
     credential_param: Option<&'static str>,
     forward: Vec<HeaderName>,
     unified: bool,
     timeout: Option<Duration>,
     translation: Option<Translation>,
+    amendment: Option<Amendment>,
 }
 
 impl Target {
@@ -143,12 +145,14 @@ impl Target {
             credential: None,
             signing: None,
             signed: None,
+            exchange: None,
             headers: Vec::new(),
             credential_param: None,
             forward: Vec::new(),
             unified: false,
             timeout: None,
             translation: None,
+            amendment: None,
         }
     }
 
@@ -192,7 +196,26 @@ impl Target {
     #[must_use]
     pub fn credential_source(&self) -> Option<CredentialSource> {
         let signing = self.0.signing.as_ref().map(|(_, source)| *source);
-        self.0.credential.as_ref().map(|(_, source)| *source).or(signing)
+        let exchange = self.0.exchange.as_ref().map(|(_, source)| *source);
+        self.0.credential.as_ref().map(|(_, source)| *source).or(signing).or(exchange)
+    }
+
+    /// What has to be exchanged for the credential, where the provider takes a token for it.
+    #[must_use]
+    pub fn exchange(&self) -> Option<&TokenExchange> {
+        self.0.exchange.as_ref().map(|(exchange, _)| exchange)
+    }
+
+    /// Whether the credential has yet to be got: the request must not go out as it is.
+    #[must_use]
+    pub fn is_unexchanged(&self) -> bool {
+        self.0.exchange.is_some() && self.0.credential.is_none()
+    }
+
+    /// Notes what the credential was exchanged for.
+    #[cfg(feature = "exchange")]
+    pub(crate) fn note_exchanged(&mut self, token: Credential) {
+        self.0.credential = self.0.exchange.as_ref().map(|(_, source)| (token, *source));
     }
 
     /// How the request is signed, where the provider asks for it.
@@ -258,6 +281,12 @@ impl Target {
     pub fn translation(&self) -> Option<Translation> {
         self.0.translation
     }
+
+    /// What the provider's route wants otherwise in the body.
+    #[must_use]
+    pub fn amendment(&self) -> Option<&Amendment> {
+        self.0.amendment.as_ref()
+    }
 }
 
 impl TargetBuilder {
@@ -274,6 +303,14 @@ impl TargetBuilder {
     pub fn sign(mut self, signing: AwsSigning, source: CredentialSource) -> Self {
         self.signing = Some((signing, source));
         self.placement = Placement::Signature;
+        self
+    }
+
+    /// Sets what is exchanged for the credential, whose it is, and where the token goes.
+    #[must_use]
+    pub fn exchange(mut self, exchange: TokenExchange, source: CredentialSource, placement: Placement) -> Self {
+        self.exchange = Some((exchange, source));
+        self.placement = placement;
         self
     }
 
@@ -319,6 +356,13 @@ impl TargetBuilder {
         self
     }
 
+    /// Sets what the provider's route wants otherwise in the body.
+    #[must_use]
+    pub fn amendment(mut self, amendment: Option<Amendment>) -> Self {
+        self.amendment = amendment;
+        self
+    }
+
     /// The target.
     ///
     /// # Errors
@@ -327,6 +371,7 @@ impl TargetBuilder {
     pub fn build(self) -> Result<Target, Rejection> {
         let stored = matches!(self.credential, Some((_, CredentialSource::Stored)))
             || matches!(self.signing, Some((_, CredentialSource::Stored)))
+            || matches!(self.exchange, Some((_, CredentialSource::Stored)))
             || self.headers.iter().any(|header| header.value.is_sensitive());
         if stored && matches!(self.origin, HostOrigin::Caller | HostOrigin::TrustedCaller) {
             return Err(Rejection::new(Kind::InvalidRequest)

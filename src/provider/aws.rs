@@ -3,7 +3,7 @@
 use http::{header::AUTHORIZATION, request::Parts, uri::PathAndQuery};
 
 use super::{
-    bound::Bound,
+    bound::{Bound, tenancy},
     catalog::{AwsAsked, AwsPlan, Row, aws_plan},
     layer::Settings,
     template::refuse,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     context::{
         AwsError, AwsIdentity, AwsKeys, AwsRole, AwsSigning, Credential, CredentialSource, Entry, Placement,
-        PortkeyHeaders, Principal, RequestConfig, Route, Stage,
+        PortkeyHeaders, RequestConfig, Route, Stage,
     },
     header::PortkeyHeader,
     host::CustomHost,
@@ -126,12 +126,7 @@ fn role<'f>(
     if let Some(keys) = base {
         role = role.with_base(keys);
     }
-    let place = head.extensions.get::<Principal>().map(Principal::place);
-    let (organisation, workspace) = place.map_or(("", ""), |place| (place.organisation, place.workspace));
-    // No name has a line break in it that the others could be mistaken for: the lengths stand in front.
-    let slug = entry.slug();
-    role =
-        role.with_tenant(&format!("{}\n{organisation}\n{}\n{workspace}\n{slug}", organisation.len(), workspace.len()));
+    role = role.with_tenant(&tenancy(head, &bound));
     for name in &settings.aws_session_tags {
         if let Some(value) = portkey.metadata().get(name) {
             role = role.with_tag(name, value);

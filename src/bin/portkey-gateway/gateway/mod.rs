@@ -4,6 +4,7 @@ mod attempt;
 mod aws;
 mod browser;
 mod edge;
+mod exchange;
 mod paced;
 mod stack;
 mod tokens;
@@ -34,6 +35,7 @@ use crate::settings::Settings;
 pub(crate) use attempt::Attempts;
 use attempt::Counting;
 pub(crate) use edge::refusal as edge_refusal;
+pub(crate) use exchange::exchange;
 use paced::Paced;
 pub(crate) use stack::Layers;
 use stack::{KeyedLayer, OpenLayer};
@@ -112,8 +114,9 @@ impl Gateway {
             .map_err(BuildError::Client)?;
         let tokens = Tokens::new(&settings.jwt, &client, before).map_err(BuildError::Tokens)?;
         let sign = aws::sign(&settings.aws, client.clone()).map_err(BuildError::Aws)?;
+        let exchange = exchange(&settings.tokens, client.clone());
         let leaf = Counting(Forward::new(client));
-        let layers = Layers::new(settings, tokens.validator.clone(), counters.clone(), sign)?;
+        let layers = Layers::new(settings, tokens.validator.clone(), counters.clone(), sign, exchange)?;
         let mode = match layers {
             Layers::Open(layer) => Mode::Open(layer.layer(leaf)),
             Layers::Required(layer) => Mode::Required(layer.layer(leaf)),

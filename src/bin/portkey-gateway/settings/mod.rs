@@ -12,6 +12,7 @@ mod provider_table;
 mod providers;
 mod review;
 mod secret;
+mod tokens;
 mod workspaces;
 
 pub(crate) use aws::Aws;
@@ -20,6 +21,7 @@ pub(crate) use error::SettingsError;
 pub(crate) use jwt::{JwtSettings, KeySource};
 pub(crate) use limits::Limits;
 pub(crate) use providers::Provider;
+pub(crate) use tokens::{Tokens, azure_workload, google_identity};
 pub(crate) use workspaces::Workspaces;
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
@@ -67,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) admin_listen: Option<SocketAddr>,
     /// How AWS is reached.
     pub(crate) aws: Aws,
+    /// Where tokens are asked for.
+    pub(crate) tokens: Tokens,
     /// How long requests in flight may take to finish when the gateway stops.
     pub(crate) grace: Duration,
     /// Time limits towards providers.
@@ -122,6 +126,7 @@ impl Settings {
             .map_err(|error| Problem::new(Some(file.trusted_hosts.span()), "trusted_hosts", error.to_string()))?;
         let base_urls = base_urls(file)?;
         let aws = aws::read(file)?;
+        let tokens = Tokens::read(file)?;
         let providers = providers::providers(&file.providers)?;
         let configs = configs::configs(&file.configs, &trusted_hosts)?;
         let workspaces = workspaces::workspaces(&file.workspaces, &configs)?;
@@ -175,6 +180,7 @@ impl Settings {
             prices,
             admin_listen,
             aws,
+            tokens,
             grace: Duration::from_secs(file.shutdown_grace_seconds),
             upstream,
             warnings: Vec::new(),
@@ -208,8 +214,9 @@ fn admin_listen(file: &File) -> Result<Option<SocketAddr>, Problem> {
 
 fn base_urls(file: &File) -> Result<BTreeMap<String, (ProviderId, CustomHost)>, Problem> {
     let mut urls = BTreeMap::new();
-    // STS is no provider: `aws` reads its address.
-    for (name, url) in file.upstream.base_url.iter().filter(|(name, _)| *name != "sts") {
+    // These are no providers: `aws` and `tokens` read their addresses.
+    let own = |name: &str| name == "sts" || tokens::ADDRESSES.contains(&name);
+    for (name, url) in file.upstream.base_url.iter().filter(|(name, _)| !own(name)) {
         let problem = |why: String| Problem::new(Some(url.span()), format!("upstream.base_url.{name}"), why);
         let Some(id) = ProviderId::parse(name) else {
             return Err(problem("there is no provider of this id".to_owned()));
