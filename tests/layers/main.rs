@@ -9,6 +9,8 @@ mod attacks;
 mod auth;
 mod binding;
 mod config;
+#[cfg(feature = "exchange")]
+mod exchange;
 mod extract;
 mod headers;
 mod inject;
