@@ -8,6 +8,7 @@ mod auth;
 mod bedrock;
 mod bodies;
 mod commands;
+mod exchange;
 mod explain;
 mod fallback;
 mod framing;

@@ -7,6 +7,8 @@ mod support;
 
 mod attacks;
 mod auth;
+#[cfg(feature = "exchange")]
+mod azure;
 mod binding;
 mod config;
 #[cfg(feature = "exchange")]
@@ -24,3 +26,5 @@ mod scope;
 mod stack;
 mod standing;
 mod strategy;
+#[cfg(feature = "exchange")]
+mod vertex;

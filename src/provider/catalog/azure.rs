@@ -285,3 +285,33 @@ fn is_named(pair: &str, name: &str) -> bool {
     let decoded: Vec<u8> = percent_encoding::percent_decode_str(found).collect();
     decoded.eq_ignore_ascii_case(name.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{context::ProviderId, provider::catalog::row};
+
+    #[test]
+    fn a_session_in_real_time_names_its_deployment() {
+        let row = row(ProviderId::parse("azure-openai").expect("an id")).expect("a row");
+        let to = |version, target: &str| {
+            let caller: PathAndQuery = target.parse().expect("a path");
+            let asked = AzureAsked {
+                method: &Method::GET,
+                rest: "/realtime",
+                caller: &caller,
+                model: None,
+                deployments: &[Deployment::new("a", "d&1").as_default()],
+            };
+            let field = |name| match name {
+                PortkeyHeader::AzureResourceName => Some("r"),
+                AzureApiVersion => Some(version),
+                _ => None,
+            };
+            openai(row, &asked, field, None).expect("a plan").plan.path_and_query.to_string()
+        };
+        let classic = to("2024-10-01-preview", "/v1/realtime?model=m");
+        assert_eq!(classic, "/openai/realtime?model=m&api-version=2024-10-01-preview&deployment=d%261");
+        assert_eq!(to("v1", "/v1/realtime?model=m&x=1"), "/openai/v1/realtime?x=1&model=d%261");
+    }
+}
