@@ -254,12 +254,11 @@ impl ConfigObject {
     /// Whether the model of a body decides about the provider's URL, or about what goes out in its place.
     pub(crate) fn has_models_in_paths(&self) -> bool {
         let field = |name| self.field(name).and_then(|value| value.to_str().ok());
-        match self.provider {
-            Some(ProviderRef::Id(id)) if !self.passthrough => {
-                !self.deployments.is_empty() || id.has_models_in_paths(field)
-            }
+        let own = match self.provider {
+            Some(ProviderRef::Id(id)) if !self.passthrough => id.has_models_in_paths(field),
             _ => false,
-        }
+        };
+        own || !self.deployments.is_empty()
     }
 
     pub(crate) fn field(&self, name: PortkeyHeader) -> Option<&HeaderValue> {

@@ -13,7 +13,7 @@ use super::{
     identity::{AzureWorkload, GoogleIdentity},
 };
 use crate::{
-    context::{Credential, Target},
+    context::{Credential, Target, TokenExchange},
     guard::{Decision, Guard, GuardLayer, GuardService},
     host::CustomHost,
     rejection::{PortkeyJson, Rejection},
@@ -157,7 +157,7 @@ impl Guard for ExchangeGuard {
                 target: "tower_portkey::decision",
                 step = "exchange",
                 source = target.exchange().map(|exchange| exchange.source().as_str()),
-                scope = target.exchange().map(|exchange| exchange.scope()),
+                scope = target.exchange().map(TokenExchange::scope),
             );
             target.note_exchanged(token);
         }

@@ -49,6 +49,7 @@ pub(super) fn plan<'f>(
         method: &head.method,
         rest: route.rest().unwrap_or_default(),
         caller,
+        in_json: route.asks_in_json(),
         model: model.as_deref(),
         deployments,
     };

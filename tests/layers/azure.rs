@@ -204,6 +204,27 @@ fn models_are_names_for_deployments() {
     let answer = by_entry(&tokens, limited, "/v1/deployments/small-eu/chat/completions", &[], r#"{"model":"gpt-4o"}"#);
     assert_eq!(answer.status(), 412);
 
+    // A form's model stays what it says on the newer surface, so another name of the deployment's is no leave for it.
+    let named = [
+        ("resource_name", "res-1"),
+        ("api_version", "v1"),
+        ("deployment_id", "whisper-eu"),
+        ("azure_model_name", "whisper-1"),
+        ("api_key", SK),
+    ];
+    let named = || entry("azure-openai", &named).with_models(["whisper-1"]);
+    let answer = by_entry(&tokens, named(), "/v1/audio/transcriptions", &kind, form);
+    assert_eq!(answer.status(), 412);
+    let answer = by_entry(&tokens, named(), CHAT, &[], r#"{"model":"other"}"#);
+    assert_eq!(answer.leaf().body(), r#"{"model":"whisper-eu"}"#);
+
+    let beside = json!({"deployments": [{"alias": "gpt-4o", "deployment_id": "big", "api_version": "v1"}], "retry": {"attempts": 0}});
+    let answer = asked(&Method::POST, CHAT, &[OPENAI, RESOURCE, AUTH, ("x-portkey-config", &beside.to_string())]);
+    assert_eq!(
+        (url(&answer), &*answer.leaf().body()),
+        (format!("{HOST}/v1/chat/completions"), &br#"{"model":"big","n":1}"#[..])
+    );
+
     let config = json!({
         "provider": "azure-openai", "api_key": SK, "resource_name": "res-1",
         "deployments": [{"alias": "gpt-4o", "deployment_id": "big", "api_version": "2024-06-01", "is_default": true}],

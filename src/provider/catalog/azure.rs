@@ -72,6 +72,8 @@ pub(crate) struct AzureAsked<'a> {
     pub(crate) rest: &'a str,
     /// Path and query as they go on.
     pub(crate) caller: &'a PathAndQuery,
+    /// Whether it is a question in JSON, whose model can be replaced.
+    pub(crate) in_json: bool,
     /// The model that the request names.
     pub(crate) model: Option<&'a str>,
     /// The deployments that models are names for.
@@ -107,7 +109,8 @@ pub(crate) fn openai<'f>(
     let version = deployment.and_then(Deployment::api_version).or_else(|| field(AzureApiVersion));
     let version = version.map(str::trim).filter(|version| !version.is_empty());
     let realtime = asked.rest == "/realtime";
-    let mut is_pinned = id.is_some();
+    // A form keeps the model that it names.
+    let mut is_pinned = id.is_some() && asked.in_json;
     let (path, query, amendment) = match version.filter(|version| is_azure_v1(version)) {
         Some(version) => {
             let mut query = Query::without(asked.caller, &["api-version"]);
@@ -300,6 +303,7 @@ mod tests {
                 method: &Method::GET,
                 rest: "/realtime",
                 caller: &caller,
+                in_json: false,
                 model: None,
                 deployments: &[Deployment::new("a", "d&1").as_default()],
             };
