@@ -3,6 +3,8 @@
 use tower::ServiceBuilder;
 use tower_layer::Stack;
 
+#[cfg(feature = "exchange")]
+use crate::{AmendLayer, ExchangeLayer};
 use crate::{
     ConfigLayer, ExtractLayer, InjectLayer, ModelLayer, PortkeyAuthLayer, RequireScopeLayer, RescueLayer, ResolveLayer,
     StrategyLayer,
@@ -53,6 +55,19 @@ pub trait ServiceBuilderExt<L>: sealed::Sealed<L> + Sized {
     /// Finds the provider, its host and the credential ([`ResolveLayer`]).
     fn portkey_resolve(self) -> ServiceBuilder<Stack<ResolveLayer, L>>;
 
+    /// Exchanges credentials for tokens, which `fetch` asks for ([`ExchangeLayer`]).
+    #[cfg(feature = "exchange")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "exchange")))]
+    fn portkey_exchange(
+        self,
+        fetch: impl crate::exchange::FetchToken + 'static,
+    ) -> ServiceBuilder<Stack<ExchangeLayer, L>>;
+
+    /// Amends JSON bodies for the provider's own routes ([`AmendLayer`]).
+    #[cfg(feature = "exchange")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "exchange")))]
+    fn portkey_amend(self) -> ServiceBuilder<Stack<AmendLayer, L>>;
+
     /// Puts OpenAI's requests into the provider's language where that is another ([`TranslateLayer`]).
     #[cfg(feature = "bedrock")]
     #[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
@@ -98,6 +113,19 @@ impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {
 
     fn portkey_resolve(self) -> ServiceBuilder<Stack<ResolveLayer, L>> {
         self.layer(ResolveLayer::new())
+    }
+
+    #[cfg(feature = "exchange")]
+    fn portkey_exchange(
+        self,
+        fetch: impl crate::exchange::FetchToken + 'static,
+    ) -> ServiceBuilder<Stack<ExchangeLayer, L>> {
+        self.layer(ExchangeLayer::new().fetch(fetch))
+    }
+
+    #[cfg(feature = "exchange")]
+    fn portkey_amend(self) -> ServiceBuilder<Stack<AmendLayer, L>> {
+        self.layer(AmendLayer::new())
     }
 
     #[cfg(feature = "bedrock")]

@@ -39,6 +39,8 @@
 //! | [`ModelLayer`] | looks up the provider entries that a request names; reads its body where it has to | |
 //! | [`StrategyLayer`] | picks a target of the config, changes the body, tries again, goes on to the next | |
 //! | [`ResolveLayer`] | finds provider, URL and credential, as one value | [`Target`](context::Target) |
+#![cfg_attr(feature = "exchange", doc = "| [`ExchangeLayer`] | exchanges credentials for tokens | |")]
+#![cfg_attr(feature = "exchange", doc = "| [`AmendLayer`] | puts a deployment's name in place of a model's | |")]
 #![cfg_attr(
     feature = "bedrock",
     doc = "| [`TranslateLayer`] | OpenAI's chats and embeddings for Bedrock, and its answers back | |"
@@ -65,6 +67,7 @@
 //! | `axum` | `FromRequestParts` for [`Principal`](context::Principal), [`TraceId`](context::TraceId), [`Metadata`](context::Metadata) |
 //! | `bedrock` | `SignLayer`, assumed roles, `TranslateLayer`, and the providers `bedrock` and `sagemaker` |
 //! | `aws-ambient` | `aws_ambient`: the gateway's own identity at AWS, for provider entries that use it |
+//! | `exchange` | `ExchangeLayer`, `AmendLayer`, and the providers `azure-openai`, `azure-ai` and `vertex-ai` |
 //! | `gateway` | the binary `portkey-gateway` |
 //! | `full` | all of them |
 //! | `store`, `redis`, `admin` | nothing yet; the names are kept for what is being built |
@@ -73,11 +76,17 @@
 
 #[cfg(feature = "aws-ambient")]
 mod ambient;
+#[cfg(feature = "exchange")]
+#[cfg_attr(docsrs, doc(cfg(feature = "exchange")))]
+pub mod amend;
 pub mod auth;
 pub mod body;
 mod budget;
 pub mod config;
 pub mod context;
+#[cfg(feature = "exchange")]
+#[cfg_attr(docsrs, doc(cfg(feature = "exchange")))]
+pub mod exchange;
 mod ext;
 pub mod extract;
 #[cfg(feature = "axum")]
@@ -111,6 +120,8 @@ mod stack;
 pub mod strategy;
 #[cfg(all(feature = "bedrock", feature = "client"))]
 mod sts;
+#[cfg(all(feature = "exchange", feature = "client"))]
+mod tokens;
 #[cfg(feature = "bedrock")]
 #[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
 pub mod translate;
@@ -120,8 +131,14 @@ mod whole;
 #[cfg(feature = "aws-ambient")]
 #[cfg_attr(docsrs, doc(cfg(feature = "aws-ambient")))]
 pub use ambient::aws_ambient;
+#[cfg(feature = "exchange")]
+#[cfg_attr(docsrs, doc(cfg(feature = "exchange")))]
+pub use amend::AmendLayer;
 pub use auth::{GatewayKey, PortkeyAuthLayer, RequireScopeLayer};
 pub use config::ConfigLayer;
+#[cfg(feature = "exchange")]
+#[cfg_attr(docsrs, doc(cfg(feature = "exchange")))]
+pub use exchange::ExchangeLayer;
 pub use ext::ServiceBuilderExt;
 pub use extract::ExtractLayer;
 #[cfg(all(feature = "jwt", feature = "client"))]

@@ -26,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, rustls};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_portkey::{
-    ConfigLayer, Forward, GatewayKey, ModelLayer, PortkeyAuthLayer, PortkeyLayer, RescueLayer, Secret,
+    ConfigLayer, ExchangeLayer, Forward, GatewayKey, ModelLayer, PortkeyAuthLayer, PortkeyLayer, RescueLayer, Secret,
     auth::{KeySet, Validate, validate_fn},
     config::{ConfigSet, SavedConfig},
     context::{Credential, Entry, PortkeyHeaders, Principal, ProviderId, RequestConfig, Target, Visibility, Workspace},
@@ -39,8 +39,8 @@ use tower_portkey::{
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use canaries::{
-    AUTH, AWS_STORED, AWS_STORED_TOKEN, BODY, CONFIG, COOKIE, ENTRA, KEY, ORACLE, OWN, QUERY, SAVED, STORED, VERTEX,
-    X_API, assert_clean, caller, found, provider, raw, request, requests,
+    AUTH, AWS_STORED, AWS_STORED_TOKEN, BODY, CONFIG, COOKIE, ENTRA, ENTRA_STORED, KEY, ORACLE, OWN, QUERY, SAVED,
+    STORED, TOKEN, VERTEX, X_API, assert_clean, caller, found, provider, raw, request, requests,
 };
 use net::{locked, nobody, soon};
 use process::{Directory, Gateway, run};
@@ -115,7 +115,19 @@ fn entries() -> EntrySet {
         .and_then(|entry| entry.with_field("aws_access_key_id", &Secret::from("AKIDEXAMPLE")))
         .and_then(|entry| entry.with_field("aws_secret_access_key", &Secret::from(AWS_STORED)))
         .and_then(|entry| entry.with_field("aws_session_token", &Secret::from(AWS_STORED_TOKEN)));
+    let entra = [
+        ("resource_name", "r"),
+        ("deployment_id", "d"),
+        ("api_version", "2024-10-21"),
+        ("azure_auth_mode", "entra"),
+        ("azure_entra_tenant_id", "t"),
+        ("azure_entra_client_id", "c"),
+        ("azure_entra_client_secret", ENTRA_STORED),
+    ];
+    let own = Entry::new("entra", ProviderId::parse("azure-openai").expect("an id"));
+    let entra = entra.iter().fold(own, |entry, (name, value)| entry?.with_field(name, &Secret::from(*value)));
     let all = EntrySet::new().with(entry.expect("an entry"), Visibility::everybody());
+    let all = all.with(entra.expect("an entry"), Visibility::everybody());
     all.with(aws.expect("an entry"), Visibility::everybody())
 }
 
@@ -137,9 +149,12 @@ async fn nothing_leaks_from_the_layers() {
         .base_url(id("openai"), url.clone())
         .base_url(id("anthropic"), url.clone())
         .base_url(id("google"), url.clone())
-        .base_url(id("bedrock"), url);
-    let layer = layer.auth(PortkeyAuthLayer::new(keys())).entries(entries()).configs(configs()).build();
+        .base_url(id("azure-openai"), url.clone())
+        .base_url(id("bedrock"), url.clone());
     let client = Client::builder().idle_timeout(Duration::from_secs(2)).build().expect("a client");
+    let exchange = ExchangeLayer::new().fetch(client.clone()).entra_endpoint(url);
+    let layer = layer.exchange(exchange).auth(PortkeyAuthLayer::new(keys())).entries(entries());
+    let layer = layer.configs(configs()).build();
     let gateway = layer.layer(Forward::new(client));
     assert_clean(&shown(&layer), "the layer");
     for (path, lines, status) in requests(&gone) {
@@ -148,7 +163,7 @@ async fn nothing_leaks_from_the_layers() {
         assert_clean(&transcript(answer).await, &format!("the answer to {path} {lines:?}"));
     }
     let reached: String = upstream.requests().iter().map(|request| format!("{request:?} {}", request.text())).collect();
-    let mut expected = vec![AUTH, CONFIG, QUERY, BODY, STORED, OWN, SAVED, AWS_STORED_TOKEN];
+    let mut expected = vec![AUTH, CONFIG, QUERY, BODY, STORED, OWN, SAVED, AWS_STORED_TOKEN, ENTRA_STORED, TOKEN];
     expected.sort_unstable();
     let mut had = found(&reached);
     had.sort_unstable();
@@ -270,10 +285,13 @@ async fn nothing_leaks_from_the_binary() {
     let gone = format!("http://{}", nobody().expect("a port"));
     let settings = format!(
         "listen = \"127.0.0.1:0\"\nmode = \"required\"\ntrusted_hosts = [\"{gone}\"]\n[upstream]\nidle_timeout_ms = 500\n\
-         [upstream.base_url]\nopenai = \"{0}\"\nanthropic = \"{0}\"\ngoogle = \"{0}\"\nbedrock = \"{0}\"\n[[keys]]\nid = \"ci\"\nkey = {{ env = \"CI_KEY\" }}\n\
+         [upstream.base_url]\nopenai = \"{0}\"\nanthropic = \"{0}\"\ngoogle = \"{0}\"\nbedrock = \"{0}\"\nazure-openai = \"{0}\"\nentra = \"{0}\"\n[[keys]]\nid = \"ci\"\nkey = {{ env = \"CI_KEY\" }}\n\
          [[providers]]\nslug = \"stored\"\nprovider = \"openai\"\napi_key = {{ env = \"STORED\" }}\n[providers.custom_headers]\nx-own = {{ env = \"OWN\" }}\n\
          [[providers]]\nslug = \"aws\"\nprovider = \"bedrock\"\naws_access_key_id = \"AKIDEXAMPLE\"\n\
          aws_secret_access_key = {{ env = \"AWS_STORED\" }}\naws_session_token = {{ env = \"AWS_STORED_TOKEN\" }}\n\
+         [[providers]]\nslug = \"entra\"\nprovider = \"azure-openai\"\nresource_name = \"r\"\ndeployment_id = \"d\"\n\
+         api_version = \"2024-10-21\"\nazure_auth_mode = \"entra\"\nazure_entra_tenant_id = \"t\"\nazure_entra_client_id = \"c\"\n\
+         azure_entra_client_secret = {{ env = \"ENTRA_STORED\" }}\n\
          [[configs]]\nid = \"pc-saved\"\nconfig = '{{\"provider\":\"openai\",\"api_key\":\"{SAVED}\"}}'\n",
         upstream.url("/v1")
     );
@@ -283,6 +301,7 @@ async fn nothing_leaks_from_the_binary() {
         ("OWN", OWN),
         ("AWS_STORED", AWS_STORED),
         ("AWS_STORED_TOKEN", AWS_STORED_TOKEN),
+        ("ENTRA_STORED", ENTRA_STORED),
         ("RUST_LOG", "trace"),
     ];
     let gateway = Gateway::start_as(&settings, &[], &variables).await;

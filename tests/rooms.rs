@@ -29,10 +29,12 @@ const LEVELS: [&[&str]; 8] = [
         "inject",
         "rescue",
         "sign",
+        "exchange",
+        "amend",
         "translate",
         "forward",
     ],
-    &["stack", "ext", "extractors", "fetch", "sts", "ambient"],
+    &["stack", "ext", "extractors", "fetch", "sts", "tokens", "ambient"],
     &["lib"],
 ];
 

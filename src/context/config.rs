@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 
 use crate::{
-    context::{Branch, Breaker, Credential, Entry, ProviderRef, Retry},
+    context::{Branch, Breaker, Credential, Deployment, Entry, ProviderRef, Retry},
     header::PortkeyHeader,
     host::CustomHost,
 };
@@ -204,6 +204,8 @@ pub(crate) struct ConfigTree {
     pub(crate) reads_params: bool,
     /// Whether some target's provider has the model in its URLs.
     pub(crate) models_in_paths: bool,
+    /// Whether some target has deployments that models are names for, in forms, too.
+    pub(crate) has_deployments: bool,
     /// Whether it was saved: credentials in it are stored ones, which callers don't hold.
     pub(crate) saved: bool,
 }
@@ -229,6 +231,8 @@ pub(crate) struct ConfigObject {
     pub(crate) params: Arc<Params>,
     /// Members of a provider's group ([`PortkeyHeader::field`]), ready to be headers.
     pub(crate) fields: Vec<(PortkeyHeader, HeaderValue)>,
+    /// Those of Azure OpenAI.
+    pub(crate) deployments: Arc<[Deployment]>,
     pub(crate) retry: Option<Arc<Retry>>,
     pub(crate) breaker: Option<Breaker>,
     /// What it chooses among, where it is no target itself.
@@ -238,7 +242,23 @@ pub(crate) struct ConfigObject {
 impl ConfigObject {
     /// Whether it holds what a provider takes for proof.
     pub(crate) fn holds_a_credential(&self) -> bool {
-        self.api_key.is_some() || self.field(PortkeyHeader::AwsSecretAccessKey).is_some()
+        const PROOFS: [PortkeyHeader; 4] = [
+            PortkeyHeader::AwsSecretAccessKey,
+            PortkeyHeader::AzureAdToken,
+            PortkeyHeader::AzureEntraClientSecret,
+            PortkeyHeader::VertexServiceAccountJson,
+        ];
+        self.api_key.is_some() || PROOFS.iter().any(|proof| self.field(*proof).is_some())
+    }
+
+    /// Whether the model of a body decides about the provider's URL, or about what goes out in its place.
+    pub(crate) fn has_models_in_paths(&self) -> bool {
+        let field = |name| self.field(name).and_then(|value| value.to_str().ok());
+        let own = match self.provider {
+            Some(ProviderRef::Id(id)) if !self.passthrough => id.has_models_in_paths(field),
+            _ => false,
+        };
+        own || !self.deployments.is_empty()
     }
 
     pub(crate) fn field(&self, name: PortkeyHeader) -> Option<&HeaderValue> {
@@ -261,6 +281,7 @@ impl Default for ConfigObject {
             has_guardrails: false,
             params: Arc::default(),
             fields: Vec::new(),
+            deployments: Arc::default(),
             retry: None,
             breaker: None,
             branch: None,

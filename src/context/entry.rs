@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderName, HeaderValue};
 
 use crate::{
-    context::{Credential, Holder, Owner, ProviderId, RateLimit, Rules, Status, UsageLimit},
+    context::{Credential, Deployment, Holder, Owner, ProviderId, RateLimit, Rules, Status, UsageLimit},
     header::{self, PortkeyHeader},
     host::{AllowedHosts, CustomHost, HostError},
     secret::Secret,
@@ -37,6 +37,7 @@ struct Facts {
     provider: ProviderId,
     credential: Option<Credential>,
     fields: Vec<(PortkeyHeader, HeaderValue)>,
+    deployments: Arc<[Deployment]>,
     custom_host: Option<CustomHost>,
     allowed_hosts: AllowedHosts,
     models: Option<Vec<Box<str>>>,
@@ -71,6 +72,7 @@ impl Entry {
             provider,
             credential: None,
             fields: Vec::new(),
+            deployments: Arc::default(),
             custom_host: None,
             allowed_hosts: AllowedHosts::default(),
             models: None,
@@ -106,11 +108,24 @@ impl Entry {
     /// There is no field of this name, or no header may carry the value.
     pub fn with_field(self, name: &str, value: &Secret) -> Result<Self, EntryError> {
         let field = PortkeyHeader::from_field(name).ok_or_else(|| EntryError::Field(name.into()))?;
-        let value = value.header_value("").ok_or_else(|| EntryError::Value(name.into()))?;
+        let line = match field {
+            // Outside of texts, where JSON has no line break, it is a space.
+            PortkeyHeader::VertexServiceAccountJson => {
+                Secret::new(value.expose().replace(['\r', '\n', '\t'], " ")).header_value("")
+            }
+            _ => value.header_value(""),
+        };
+        let value = line.ok_or_else(|| EntryError::Value(name.into()))?;
         Ok(self.change(|facts| {
             facts.fields.retain(|(known, _)| *known != field);
             facts.fields.push((field, value));
         }))
+    }
+
+    /// Sets the deployments of Azure OpenAI that models are names for.
+    #[must_use]
+    pub fn with_deployments<I: IntoIterator<Item = Deployment>>(self, deployments: I) -> Self {
+        self.change(|facts| facts.deployments = deployments.into_iter().collect())
     }
 
     /// Sets the base URL that takes the place of the provider's own, as the operator wrote it: it may be private.
@@ -254,6 +269,16 @@ impl Entry {
 
     pub(crate) fn field(&self, name: PortkeyHeader) -> Option<&HeaderValue> {
         self.0.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value)
+    }
+
+    pub(crate) fn deployments(&self) -> &[Deployment] {
+        &self.0.deployments
+    }
+
+    /// Whether the model of a body decides about the URL, or about what goes out in its place.
+    pub(crate) fn has_models_in_paths(&self) -> bool {
+        let field = |name| self.field(name).and_then(|value| value.to_str().ok());
+        !self.0.deployments.is_empty() || self.provider().has_models_in_paths(field)
     }
 
     pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {

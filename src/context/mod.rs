@@ -6,7 +6,7 @@
 //! | [`Handshake`], of requests that open a WebSocket | `ExtractLayer` | `LimitLayer`, `ResolveLayer`, `Forward` |
 //! | [`Principal`] | `PortkeyAuthLayer` | `RequireScopeLayer`, `LimitLayer`, `ConfigLayer`, handlers |
 //! | [`RequestConfig`] | `ConfigLayer`; `ModelLayer` and `StrategyLayer` complete it | `ResolveLayer`, `Forward` |
-//! | [`Target`] (with [`Translation`]) | `ResolveLayer`; `SignLayer` notes the signature | `TranslateLayer`, `InjectLayer`, `SignLayer`, `Forward` |
+//! | [`Target`] (with [`Amendment`], [`Translation`]) | `ResolveLayer`; `ExchangeLayer` adds the token, `SignLayer` notes the signature | `AmendLayer`, `TranslateLayer`, `InjectLayer`, `SignLayer`, `Forward` |
 //!
 //! `Forward` moves all of them to the response's extensions, so that an access log outside the stack can name the
 //! principal, the provider and the trace id without asking again. A layer whose fact is missing refuses with
@@ -22,26 +22,32 @@
 //! assert_eq!(Route::of(&http::Method::GET, "/admin").rest(), None);
 //! ```
 
+mod amendment;
 mod aws;
 mod claims;
 mod config;
 mod credential;
+mod deployment;
 mod entry;
+mod exchange;
 mod handshake;
 mod headers;
 mod limit;
 mod metadata;
+mod origin;
 mod places;
 mod principal;
 mod provider;
 mod route;
 mod rule;
+mod service_account;
 mod strategy;
 mod target;
 mod trace;
 mod translation;
 mod workspace;
 
+pub use amendment::Amendment;
 #[cfg(feature = "bedrock")]
 pub(crate) use aws::is_aws_signature_param;
 pub use aws::{AwsError, AwsIdentity, AwsKeys, AwsRole, AwsSigning, aws_domain};
@@ -49,19 +55,24 @@ pub use claims::{ClaimError, Claims};
 pub use config::RequestConfig;
 pub(crate) use config::{Asked, Attempt, ConfigObject, ConfigTree, Model, NamedHost, Params, Stage};
 pub use credential::Credential;
+pub use deployment::Deployment;
+pub(crate) use deployment::is_azure_v1;
 pub use entry::{Entry, EntryError};
+pub use exchange::{EntraClient, ExchangeError, TokenExchange, TokenSource, is_client_id, is_tenant};
 pub use handshake::Handshake;
 pub use headers::{PortkeyHeaders, UnknownProvider, list};
 pub use limit::{LimitError, Period, RateLimit, RateUnit, Resource, UsageLimit};
 pub use metadata::Metadata;
+pub use origin::{CredentialSource, HostOrigin};
 pub(crate) use places::models_in;
 pub use principal::{DefaultConfig, Principal, Status};
 pub use provider::{ProviderId, ProviderRef};
 pub use route::Route;
 pub(crate) use rule::{Holder, masked};
 pub use rule::{Owner, Rule, Rules, Span, Standing};
+pub use service_account::{ServiceAccount, is_project};
 pub(crate) use strategy::{Branch, Breaker, Choice, Condition, Field, Mode, Operand, Query, Retry, Sticky, Test};
-pub use target::{CredentialSource, HostOrigin, Placement, ProviderHeader, Target, TargetBuilder};
+pub use target::{Placement, ProviderHeader, Target, TargetBuilder};
 pub use trace::TraceId;
 pub use translation::Translation;
 pub(crate) use workspace::Scoped;

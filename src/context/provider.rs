@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::is_azure_v1;
+use crate::header::PortkeyHeader;
+
 /// The ids that Portkey's validator accepts, in the order of its error text, then those that only its documentation
 /// names.
 const IDS: [&str; ProviderId::COUNT] = [
@@ -111,9 +114,25 @@ impl ProviderId {
         IDS[self.index()]
     }
 
-    /// Whether the provider's URLs have the model in them, so that a body has to be read before its request can go on.
-    pub(crate) fn has_models_in_paths(self) -> bool {
-        cfg!(feature = "bedrock") && self.as_str() == "bedrock"
+    /// Whether [`has_models_in_paths`](ProviderId::has_models_in_paths) could say yes.
+    pub(crate) fn may_have_models_in_paths(self) -> bool {
+        matches!(self.as_str(), "bedrock" | "vertex-ai" | "azure-openai")
+    }
+
+    /// Whether the model of a body decides about the provider's URL, or about what goes out in its place, so that the body
+    /// has to be read before its request can go on. `field` gives the values of the provider's fields.
+    pub(crate) fn has_models_in_paths<'f>(self, field: impl Fn(PortkeyHeader) -> Option<&'f str>) -> bool {
+        match self.as_str() {
+            "bedrock" => cfg!(feature = "bedrock"),
+            "vertex-ai" => cfg!(feature = "exchange"),
+            // The deployment stands in the path, or in the body in place of the model.
+            "azure-openai" => {
+                cfg!(feature = "exchange")
+                    && field(PortkeyHeader::AzureApiVersion).is_some_and(is_azure_v1)
+                    && field(PortkeyHeader::AzureDeploymentId).is_some()
+            }
+            _ => false,
+        }
     }
 
     /// The place in the list, from 0.

@@ -8,55 +8,11 @@ use http::{
 };
 
 use crate::{
-    context::{AwsSigning, Credential, ProviderId, Translation},
+    context::{
+        Amendment, AwsSigning, Credential, CredentialSource, HostOrigin, ProviderId, TokenExchange, Translation,
+    },
     rejection::{Kind, Rejection},
 };
-
-/// Who named the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HostOrigin {
-    /// The catalog of providers: only public addresses are dialled.
-    Catalog,
-    /// The operator's settings: private and loopback addresses are dialled too.
-    Operator,
-    /// The caller, by custom host: only public addresses are dialled.
-    Caller,
-    /// The caller, by a custom host that the operator trusts: private and loopback addresses are dialled too.
-    TrustedCaller,
-}
-
-impl HostOrigin {
-    /// In a word, for logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Catalog => "catalog",
-            Self::Operator => "operator",
-            Self::Caller => "caller",
-            Self::TrustedCaller => "trusted caller",
-        }
-    }
-}
-
-/// Whose credential it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CredentialSource {
-    /// The caller brought it with this request.
-    Caller,
-    /// It was stored, and the caller may not see it.
-    Stored,
-}
-
-impl CredentialSource {
-    /// In a word, for logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Caller => "caller",
-            Self::Stored => "stored",
-        }
-    }
-}
 
 /// Where a provider wants its credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +78,7 @@ pub struct TargetBuilder {
     credential: Option<(Credential, CredentialSource)>,
     signing: Option<(AwsSigning, CredentialSource)>,
     signed: Option<Vec<Credential>>,
+    exchange: Option<(TokenExchange, CredentialSource)>,
     headers: Vec<ProviderHeader>,
     credential_param: Option<&'static str>,
     forward: Vec<HeaderName>,
@@ -129,6 +86,7 @@ pub struct TargetBuilder {
     timeout: Option<Duration>,
     translation: Option<Translation>,
     other_base: bool,
+    amendment: Option<Amendment>,
 }
 
 impl Target {
@@ -144,6 +102,7 @@ impl Target {
             credential: None,
             signing: None,
             signed: None,
+            exchange: None,
             headers: Vec::new(),
             credential_param: None,
             forward: Vec::new(),
@@ -151,6 +110,7 @@ impl Target {
             timeout: None,
             translation: None,
             other_base: false,
+            amendment: None,
         }
     }
 
@@ -200,7 +160,26 @@ impl Target {
     #[must_use]
     pub fn credential_source(&self) -> Option<CredentialSource> {
         let signing = self.0.signing.as_ref().map(|(_, source)| *source);
-        self.0.credential.as_ref().map(|(_, source)| *source).or(signing)
+        let exchange = self.0.exchange.as_ref().map(|(_, source)| *source);
+        self.0.credential.as_ref().map(|(_, source)| *source).or(signing).or(exchange)
+    }
+
+    /// What has to be exchanged for the credential, where the provider takes a token for it.
+    #[must_use]
+    pub fn exchange(&self) -> Option<&TokenExchange> {
+        self.0.exchange.as_ref().map(|(exchange, _)| exchange)
+    }
+
+    /// Whether the credential has yet to be got: the request must not go out as it is.
+    #[must_use]
+    pub fn is_unexchanged(&self) -> bool {
+        self.0.exchange.is_some() && self.0.credential.is_none()
+    }
+
+    /// Notes what the credential was exchanged for.
+    #[cfg(feature = "exchange")]
+    pub(crate) fn note_exchanged(&mut self, token: Credential) {
+        self.0.credential = self.0.exchange.as_ref().map(|(_, source)| (token, *source));
     }
 
     /// How the request is signed, where the provider asks for it.
@@ -266,6 +245,12 @@ impl Target {
     pub fn translation(&self) -> Option<&Translation> {
         self.0.translation.as_ref()
     }
+
+    /// What the provider's route wants otherwise in the body.
+    #[must_use]
+    pub fn amendment(&self) -> Option<&Amendment> {
+        self.0.amendment.as_ref()
+    }
 }
 
 impl TargetBuilder {
@@ -282,6 +267,14 @@ impl TargetBuilder {
     pub fn sign(mut self, signing: AwsSigning, source: CredentialSource) -> Self {
         self.signing = Some((signing, source));
         self.placement = Placement::Signature;
+        self
+    }
+
+    /// Sets what is exchanged for the credential, whose it is, and where the token goes.
+    #[must_use]
+    pub fn exchange(mut self, exchange: TokenExchange, source: CredentialSource, placement: Placement) -> Self {
+        self.exchange = Some((exchange, source));
+        self.placement = placement;
         self
     }
 
@@ -334,6 +327,13 @@ impl TargetBuilder {
         self
     }
 
+    /// Sets what the provider's route wants otherwise in the body.
+    #[must_use]
+    pub fn amendment(mut self, amendment: Option<Amendment>) -> Self {
+        self.amendment = amendment;
+        self
+    }
+
     /// The target.
     ///
     /// # Errors
@@ -342,6 +342,7 @@ impl TargetBuilder {
     pub fn build(self) -> Result<Target, Rejection> {
         let stored = matches!(self.credential, Some((_, CredentialSource::Stored)))
             || matches!(self.signing, Some((_, CredentialSource::Stored)))
+            || matches!(self.exchange, Some((_, CredentialSource::Stored)))
             || self.headers.iter().any(|header| header.value.is_sensitive());
         if stored && matches!(self.origin, HostOrigin::Caller | HostOrigin::TrustedCaller) {
             return Err(Rejection::new(Kind::InvalidRequest)

@@ -84,6 +84,9 @@ impl Guard for InjectGuard {
         let Some(target) = head.extensions.get::<Target>() else {
             return Decision::refuse(Rejection::misassembled("ResolveLayer"));
         };
+        if target.is_unexchanged() {
+            return Decision::refuse(Rejection::misassembled("ExchangeLayer"));
+        }
         let (header, in_query) = match (target.credential(), target.placement()) {
             (Some(credential), Placement::Header { name, prefix }) => {
                 (Some((name.clone(), credential.header_value(prefix))), None)

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     body::FullOr,
     budget::Share,
-    context::{Model, Principal, Stage},
+    context::{Entry, Model, Principal, Stage},
     rejection::{Kind, Rejection},
 };
 
@@ -209,9 +209,17 @@ impl<B: Body<Data = Bytes>> Job<B> {
 
     /// Whether a provider that the request may go to has the model of the body in its URLs.
     fn is_in_path(&self) -> bool {
-        let may_go = self.caller.has_models_in_paths()
+        let may_go = self.caller.has_models_in_paths
             || self.tree.as_ref().is_some_and(|tree| tree.models_in_paths)
-            || self.entries().iter().any(|entry| entry.provider().has_models_in_paths());
-        may_go && Rules::of(&self.head).in_json
+            || self.entries().iter().any(Entry::has_models_in_paths);
+        if !may_go {
+            return false;
+        }
+        let rules = Rules::of(&self.head);
+        let has_deployments = || {
+            self.tree.as_ref().is_some_and(|tree| tree.has_deployments)
+                || self.entries().iter().any(|entry| !entry.deployments().is_empty())
+        };
+        rules.in_json || rules.in_forms && rules.form().is_some() && has_deployments()
     }
 }

@@ -169,11 +169,11 @@ impl<B: Body<Data = Bytes>> Job<B> {
 
     fn start(&mut self, none: bool) -> Result<(), Rejection> {
         let facts = &self.head.extensions;
-        facts.get::<PortkeyHeaders>().ok_or_else(|| Rejection::misassembled("ExtractLayer"))?;
+        let portkey = facts.get::<PortkeyHeaders>().ok_or_else(|| Rejection::misassembled("ExtractLayer"))?;
         let config = facts.get::<RequestConfig>().ok_or_else(|| Rejection::misassembled("ConfigLayer"))?;
         let hosted = facts.get::<Principal>().is_some();
         self.tree.clone_from(&config.tree);
-        self.caller = named::read(config, hosted, none, self.head.uri.query())?;
+        self.caller = named::read(config, portkey, hosted, none, self.head.uri.query())?;
         if let Some(cut) = &self.caller.query.cut {
             let uri = places::without(&self.head.uri, cut);
             self.head.uri = uri.ok_or_else(|| Rejection::new(Kind::Internal))?;

@@ -2,7 +2,7 @@
 
 use super::places::{Ambiguous, InQuery, in_query};
 use crate::{
-    context::{Branch, ConfigObject, Entry, ProviderId, ProviderRef, RequestConfig},
+    context::{Branch, ConfigObject, Entry, PortkeyHeaders, ProviderId, ProviderRef, RequestConfig},
     rejection::{Kind, Rejection},
 };
 
@@ -17,6 +17,8 @@ pub(super) struct Caller {
     slug: Option<(Source, Box<str>)>,
     /// The built-in provider, which every slug wins over.
     plain: Option<ProviderId>,
+    /// Whether the built-in provider of the headers has the model in its URLs.
+    pub(super) has_models_in_paths: bool,
     /// What the query says, which wins over nothing but that.
     pub(super) query: InQuery,
 }
@@ -42,7 +44,13 @@ impl Source {
 
 /// Reads the headers, as `ConfigLayer` found them, and the query. `hosted`: a caller was authenticated; entries belong to
 /// callers. `none`: there are no entries.
-pub(super) fn read(config: &RequestConfig, hosted: bool, none: bool, query: Option<&str>) -> Result<Caller, Rejection> {
+pub(super) fn read(
+    config: &RequestConfig,
+    portkey: &PortkeyHeaders,
+    hosted: bool,
+    none: bool,
+    query: Option<&str>,
+) -> Result<Caller, Rejection> {
     let reads = hosted && !none;
     let query = query.filter(|_| reads).map(in_query).transpose().map_err(|Ambiguous| {
         Rejection::new(Kind::InvalidRequest).with_message("The query must not name its model twice")
@@ -53,7 +61,8 @@ pub(super) fn read(config: &RequestConfig, hosted: bool, none: bool, query: Opti
         Some(ProviderRef::Id(id)) => (None, Some(*id)),
         None => (None, None),
     };
-    Ok(Caller { reads, counts, slug, plain, query: query.unwrap_or_default() })
+    let has_models_in_paths = plain.is_some_and(|id| id.has_models_in_paths(|name| portkey.text(name)));
+    Ok(Caller { reads, counts, slug, plain, has_models_in_paths, query: query.unwrap_or_default() })
 }
 
 /// Whether the config leaves the provider to the caller: it names none at all, or says so somewhere.
@@ -71,11 +80,6 @@ impl Caller {
     /// The slug that counts so far.
     pub(super) fn slug(&self) -> Option<&str> {
         self.slug.as_ref().map(|(_, slug)| &**slug)
-    }
-
-    /// Whether the built-in provider of the headers has the model in its URLs.
-    pub(super) fn has_models_in_paths(&self) -> bool {
-        self.plain.is_some_and(ProviderId::has_models_in_paths)
     }
 
     /// Whether body or query may still say which entry it is.

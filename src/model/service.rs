@@ -105,7 +105,7 @@ fn has_nothing_to_find<B>(request: &mut Request<B>) -> bool {
     let Some(config) = request.extensions_mut().get_mut::<RequestConfig>() else { return false };
     let finds = match &config.named {
         Some(ProviderRef::Slug(_)) => true,
-        Some(ProviderRef::Id(id)) => id.has_models_in_paths(),
+        Some(ProviderRef::Id(id)) => id.may_have_models_in_paths(),
         None => false,
     };
     if config.tree.is_some() || finds {

@@ -6,7 +6,7 @@ use http::{header::AUTHORIZATION, request::Parts, uri::PathAndQuery};
 use percent_encoding::percent_decode_str;
 
 use super::{
-    bound::Bound,
+    bound::{Bound, tenancy},
     catalog::{AwsAsked, AwsPlan, Row, aws_plan},
     layer::Settings,
     template::refuse,
@@ -140,12 +140,7 @@ fn role<'f>(
         role = role.with_base(keys);
     }
     let who = head.extensions.get::<Principal>();
-    let place = who.map(Principal::place);
-    let (organisation, workspace) = place.map_or(("", ""), |place| (place.organisation, place.workspace));
-    // No name has a line break in it that the others could be mistaken for: the lengths stand in front.
-    let slug = entry.slug();
-    role =
-        role.with_tenant(&format!("{}\n{organisation}\n{}\n{workspace}\n{slug}", organisation.len(), workspace.len()));
+    role = role.with_tenant(&tenancy(head, &bound));
     // Of a request's own metadata none: AWS's policies ask about tags.
     for name in &settings.aws_session_tags {
         if let Some(value) = who.and_then(|who| who.metadata().get(name)) {

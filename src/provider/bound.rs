@@ -5,6 +5,10 @@ use std::time::SystemTime;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION, request::Parts};
 
 use super::catalog::{self, Row};
+#[cfg(feature = "exchange")]
+use crate::context::Deployment;
+#[cfg(any(feature = "bedrock", feature = "exchange"))]
+use crate::context::Principal;
 use crate::{
     context::{
         ConfigObject, Credential, CredentialSource, Entry, Placement, PortkeyHeaders, ProviderRef, RequestConfig,
@@ -70,10 +74,11 @@ pub(super) fn may_use(entry: &Entry, config: &RequestConfig) -> Result<(), Rejec
 
 /// Refuses models that are not on the entry's list, wherever the request names them: in its body as it goes out, in the
 /// caller's path and query, and in the provider's as they were made of it. Where `elsewhere` doesn't know all of them, none
-/// may be asked.
+/// may be asked. `known_as` is another name of the body's model.
 pub(super) fn may_ask(
     entry: &Entry,
     config: &RequestConfig,
+    known_as: Option<&str>,
     elsewhere: impl FnOnce() -> Option<Vec<Box<str>>>,
 ) -> Result<(), Rejection> {
     if entry.models().is_none() {
@@ -89,7 +94,8 @@ pub(super) fn may_ask(
             format!("The provider entry {} is limited to some models, and this operation may use others", entry.slug());
         return Err(refused(entry, config, Kind::ModelNotAllowed, message));
     };
-    let mut models = config.model.body.iter().chain(&config.model.below).chain(&elsewhere);
+    let body = config.model.body.iter().filter(|_| !known_as.is_some_and(|name| entry.allows_model(name)));
+    let mut models = body.chain(&config.model.below).chain(&elsewhere);
     match models.find(|model| !entry.allows_model(model)) {
         None => Ok(()),
         Some(model) => {
@@ -153,6 +159,25 @@ impl<'r> Bound<'r> {
         Ok(found.map(|credential| (credential, source)))
     }
 
+    /// Whose the credential is.
+    #[cfg(feature = "exchange")]
+    pub(super) fn source(&self) -> CredentialSource {
+        match self {
+            Self::Entry(_) | Self::Config { saved: true, .. } => CredentialSource::Stored,
+            Self::Config { .. } | Self::Headers { .. } => CredentialSource::Caller,
+        }
+    }
+
+    /// The deployments that models are names for.
+    #[cfg(feature = "exchange")]
+    pub(super) fn deployments(&self) -> &'r [Deployment] {
+        match *self {
+            Self::Entry(entry) => entry.deployments(),
+            Self::Config { object, .. } | Self::Headers { beside: Some(object) } => &object.deployments,
+            Self::Headers { beside: None } => &[],
+        }
+    }
+
     /// Whether an entry brings its credential as a header of its own.
     fn has_credential_header(&self) -> bool {
         matches!(self, Self::Entry(entry) if entry.headers().iter().any(|(name, _)| header::is_secret(name)))
@@ -168,6 +193,19 @@ impl<'r> Bound<'r> {
         };
         Rejection::new(Kind::InvalidRequest).with_message(message)
     }
+}
+
+/// On whose behalf something is got: what is got for one of them is never another's.
+#[cfg(any(feature = "bedrock", feature = "exchange"))]
+pub(super) fn tenancy(head: &Parts, bound: &Bound<'_>) -> String {
+    let place = head.extensions.get::<Principal>().map(Principal::place);
+    let (organisation, workspace) = place.map_or(("", ""), |place| (place.organisation, place.workspace));
+    let holder = match bound {
+        Bound::Entry(entry) => entry.slug(),
+        Bound::Config { .. } | Bound::Headers { .. } => "",
+    };
+    // No name has a line break in it that the others could be mistaken for: the lengths stand in front.
+    format!("{}\n{organisation}\n{}\n{workspace}\n{holder}", organisation.len(), workspace.len())
 }
 
 /// Fields that choose a version or a mode, and neither host, account nor credential.

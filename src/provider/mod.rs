@@ -30,11 +30,17 @@
 
 #[cfg(feature = "bedrock")]
 mod aws;
+#[cfg(feature = "exchange")]
+mod azure;
 mod base;
 mod bound;
 mod catalog;
+#[cfg(feature = "exchange")]
+mod exchanged;
 mod layer;
 mod resolve;
 mod template;
+#[cfg(feature = "exchange")]
+mod vertex;
 
 pub use layer::{Resolve, ResolveGuard, ResolveLayer};

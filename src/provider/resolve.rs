@@ -8,6 +8,8 @@ use http::{
 
 #[cfg(feature = "bedrock")]
 use super::aws;
+#[cfg(feature = "exchange")]
+use super::{azure, exchanged, vertex};
 use super::{
     base::base,
     bound::{Bound, bound, may_ask, may_use},
@@ -16,6 +18,8 @@ use super::{
 };
 #[cfg(feature = "bedrock")]
 use crate::context::AwsSigning;
+#[cfg(feature = "exchange")]
+use crate::context::TokenExchange;
 use crate::{
     context::{
         Credential, CredentialSource, Handshake, HostOrigin, Placement, PortkeyHeaders, ProviderHeader, ProviderId,
@@ -54,7 +58,7 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         let mut planned = aws::plan(row, head, &caller, config, field, base.as_ref(), settings)?;
         if let Bound::Entry(entry) = &bound {
             // The model that a unified operation's path is made of is the body's.
-            may_ask(entry, config, || aws::models(row, head))?;
+            may_ask(entry, config, None, || aws::models(row, head))?;
         }
         let shown = aws::shown(&bound, head, row, portkey, settings)?;
         aws::may_reach(&bound, &planned, &shown, field)?;
@@ -73,9 +77,37 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         let (uri, target) = target(config, portkey, &route, (row, &bound), (planned.plan, origin), goes)?;
         return Ok((uri, target.translation(planned.translation).other_base(base.is_some()).build()?));
     }
+    #[cfg(feature = "exchange")]
+    if row.is_exchanged() {
+        let in_caller = || Some(models_in(head.uri.path(), head.uri.query()));
+        let (plan, amendment, known_as, shown) = if row.id() == "vertex-ai" {
+            let shown = vertex::shown(&bound, head, row, portkey)?;
+            let planned = vertex::plan(row, head, &caller, config, &shown, field, base.as_ref())?;
+            (planned.plan, planned.amendment, None, shown)
+        } else {
+            let planned = azure::plan(row, head, &caller, config, bound.deployments(), field, base.as_ref())?;
+            let shown = azure::shown(&bound, head, row, portkey, &planned.azure.plan.placement)?;
+            (planned.azure.plan, planned.azure.amendment, planned.known_as, shown)
+        };
+        if let Bound::Entry(entry) = &bound {
+            // Paths are made of the body's model, or of a deployment that the entry itself names.
+            may_ask(entry, config, known_as.as_deref(), in_caller)?;
+        }
+        let goes = match shown {
+            exchanged::Shown::Key(key, placement) => Goes::With(key, placement),
+            exchanged::Shown::Exchange(exchange, source) => {
+                if portkey.consumed().is_some_and(|key| exchanged::leaves(key, &exchange)) {
+                    return Err(gateway_key());
+                }
+                Goes::Exchanged(exchange, source)
+            }
+        };
+        let (uri, target) = target(config, portkey, &route, (row, &bound), (plan, origin), goes)?;
+        return Ok((uri, target.amendment(amendment).other_base(base.is_some()).build()?));
+    }
     let plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
     if let Bound::Entry(entry) = &bound {
-        may_ask(entry, config, || {
+        may_ask(entry, config, None, || {
             Some(elsewhere(head, &plan, base.as_ref().filter(|_| origin == HostOrigin::Operator)))
         })?;
     }
@@ -90,6 +122,8 @@ enum Goes {
     With(Option<(Credential, CredentialSource)>, Placement),
     #[cfg(feature = "bedrock")]
     Signed(AwsSigning, CredentialSource),
+    #[cfg(feature = "exchange")]
+    Exchanged(TokenExchange, CredentialSource),
 }
 
 /// The URL of a plan, and what its target is made of.
@@ -106,6 +140,8 @@ fn target(
         Goes::With(credential, _) => credential.as_ref().map(|(credential, _)| credential),
         #[cfg(feature = "bedrock")]
         Goes::Signed(..) => None,
+        #[cfg(feature = "exchange")]
+        Goes::Exchanged(..) => None,
     };
     if portkey.consumed().is_some_and(|key| leaves(key, &uri, leaving)) {
         return Err(gateway_key());
@@ -130,6 +166,8 @@ fn target(
         Goes::With(None, _) => {}
         #[cfg(feature = "bedrock")]
         Goes::Signed(signing, source) => target = target.sign(signing, source),
+        #[cfg(feature = "exchange")]
+        Goes::Exchanged(exchange, source) => target = target.exchange(exchange, source, exchanged::bearer()),
     }
     Ok((uri, target))
 }

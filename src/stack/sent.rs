@@ -2,23 +2,37 @@
 
 use tower_layer::Layer;
 
-#[cfg(feature = "bedrock")]
+#[cfg(any(feature = "bedrock", feature = "exchange"))]
 use super::PortkeyLayerBuilder;
+#[cfg(feature = "exchange")]
+use crate::{AmendLayer, ExchangeLayer, amend::Amend, exchange::Exchange};
 use crate::{InjectLayer, inject::Inject};
 #[cfg(feature = "bedrock")]
 use crate::{SignLayer, TranslateLayer, context::AwsError, rejection::PortkeyJson, sign::Sign, translate::Translate};
 
-/// What stands between the target and the leaf: translate, inject, sign. A request that is not for AWS passes the first
-/// and the last as it is, for the price of a look at its target.
+/// With the feature `bedrock`: translate, inject, sign. A request that is not for AWS passes the first and the last as it
+/// is, for the price of a look at its target.
 #[cfg(feature = "bedrock")]
-pub type Sent<S> = Translate<Inject<Sign<S>>, PortkeyJson>;
+type Injected<S> = Translate<Inject<Sign<S>>, PortkeyJson>;
 
-/// What stands between the target and the leaf. With the feature `bedrock`, there are translate and sign, too.
 #[cfg(not(feature = "bedrock"))]
-pub type Sent<S> = Inject<S>;
+type Injected<S> = Inject<S>;
+
+/// What stands between the target and the leaf: inject; with the feature `bedrock` translate and sign around it, with
+/// `exchange` exchange and amend before them. A request that has no use of a layer passes it for the price of a look at its
+/// target.
+#[cfg(feature = "exchange")]
+pub type Sent<S> = Exchange<Amend<Injected<S>>>;
+
+/// What stands between the target and the leaf: inject; with the feature `bedrock` translate and sign around it. With
+/// `exchange`, there are exchange and amend, too.
+#[cfg(not(feature = "exchange"))]
+pub type Sent<S> = Injected<S>;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct SentLayer {
+    #[cfg(feature = "exchange")]
+    exchange: ExchangeLayer,
     #[cfg(feature = "bedrock")]
     translate: TranslateLayer,
     pub(super) inject: InjectLayer,
@@ -26,21 +40,30 @@ pub(super) struct SentLayer {
     sign: SignLayer,
 }
 
-#[cfg(feature = "bedrock")]
 impl<S> Layer<S> for SentLayer {
     type Service = Sent<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.translate.layer(self.inject.layer(self.sign.layer(inner)))
+        #[cfg(feature = "bedrock")]
+        let inner = self.sign.layer(inner);
+        let inner = self.inject.layer(inner);
+        #[cfg(feature = "bedrock")]
+        let inner = self.translate.layer(inner);
+        #[cfg(feature = "exchange")]
+        let inner = self.exchange.layer(AmendLayer::new().layer(inner));
+        inner
     }
 }
 
-#[cfg(not(feature = "bedrock"))]
-impl<S> Layer<S> for SentLayer {
-    type Service = Sent<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        self.inject.layer(inner)
+/// Settings of requests whose credential is exchanged.
+#[cfg(feature = "exchange")]
+#[cfg_attr(docsrs, doc(cfg(feature = "exchange")))]
+impl<A, C, E, K> PortkeyLayerBuilder<A, C, E, K> {
+    /// How credentials are exchanged for tokens: who asks, the gateway's own identities. Unless set, requests that need it
+    /// are refused with 501.
+    pub fn exchange(mut self, layer: ExchangeLayer) -> Self {
+        self.sent.exchange = layer;
+        self
     }
 }
 

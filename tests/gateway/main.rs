@@ -9,6 +9,7 @@ mod bedrock;
 mod bodies;
 mod commands;
 mod egress;
+mod exchange;
 mod explain;
 mod fallback;
 mod framing;

@@ -7,8 +7,12 @@ mod support;
 
 mod attacks;
 mod auth;
+#[cfg(feature = "exchange")]
+mod azure;
 mod binding;
 mod config;
+#[cfg(feature = "exchange")]
+mod exchange;
 mod extract;
 mod forwarding;
 mod headers;
@@ -26,3 +30,5 @@ mod stack;
 mod standing;
 mod strategy;
 mod urls;
+#[cfg(feature = "exchange")]
+mod vertex;

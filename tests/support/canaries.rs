@@ -30,7 +30,10 @@ pub(crate) const SAVED: &str = "savedcfY7Ui5Op3Lk1Jh9Gf6Ds4";
 /// The secret key and the session token of the entry `@aws`.
 pub(crate) const AWS_STORED: &str = "awsstoK5Jh7Gf9Ds2Aq4We6Rt8Y";
 pub(crate) const AWS_STORED_TOKEN: &str = "awstokQ3Wx5Ec7Rv9Tb2Yn4Um6";
-pub(crate) const SECRETS: [&str; 20] = [
+/// The client secret of the entry `@entra`, and the token that it is exchanged for.
+pub(crate) const ENTRA_STORED: &str = "entrastZ6Xc8Vb1Nm3La5Ks7Jd";
+pub(crate) const TOKEN: &str = "tokenD2Fg4Hj6Kl8Zq1Xw3Ce5Rv";
+pub(crate) const SECRETS: [&str; 22] = [
     KEY,
     WRONG,
     AUTH,
@@ -51,6 +54,8 @@ pub(crate) const SECRETS: [&str; 20] = [
     SAVED,
     AWS_STORED,
     AWS_STORED_TOKEN,
+    ENTRA_STORED,
+    TOKEN,
 ];
 
 /// The secrets of which ten characters occur in `text`, in either case.
@@ -147,6 +152,9 @@ pub(crate) fn requests(gone: &str) -> Vec<(&'static str, Lines, u16)> {
         // The body is no chat.
         (chat, with("x-portkey-provider", "@aws"), 400),
         ("/v1/model/a/converse", with("x-portkey-provider", "@aws"), 200),
+        (chat, with("x-portkey-provider", "@entra"), 200),
+        (chat, with("x-portkey-provider", "azure-openai"), 400),
+        (chat, with("x-portkey-provider", "vertex-ai"), 400),
         (chat, with("x-portkey-provider", "@nobody"), 400),
         (chat, config("pc-saved".to_owned()), 200),
         (chat, config("pc-nobody".to_owned()), 400),
@@ -201,6 +209,10 @@ pub(crate) async fn provider() -> Upstream {
                 "break" => return,
                 "reset" => return connection.wire.reset(),
                 "garbage" => connection.send(format!("{AUTH}\r\n\r\n")).await,
+                "token" => {
+                    let body = format!(r#"{{"access_token":"{TOKEN}","expires_in":3600}}"#);
+                    connection.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())).await;
+                }
                 "stall" => connection.wire.closed().await,
                 "half" => return connection.send(head + "content-length: 9\r\n\r\nhalf").await,
                 _ => connection.send(head + "content-length: 2\r\n\r\nok").await,

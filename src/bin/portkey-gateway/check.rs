@@ -55,6 +55,9 @@ fn describe(settings: &Settings) -> Vec<String> {
     if let Some(url) = &settings.aws.sts {
         lines.push(format!("base URL    sts: {}://{}{}", url.scheme(), url.authority(), url.path()));
     }
+    for (name, url) in settings.tokens.set() {
+        lines.push(format!("base URL    {name}: {}://{}{}", url.scheme(), url.authority(), url.path()));
+    }
     if let Some(domain) = &settings.aws.endpoint_domain {
         lines.push(format!("aws         endpoints below {domain}"));
     }

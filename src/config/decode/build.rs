@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Asks,
-    fields::{field, header},
+    fields::{self, field, header},
     forward::forwardable,
     json::Json,
     refine::{self, ModelSlug},
@@ -108,6 +108,7 @@ fn member(object: &mut ConfigObject, params: &mut Params, name: &str, value: &Js
         | "after_request_hooks" => {
             object.has_guardrails |= matches!(value, Json::List(items) if !items.is_empty());
         }
+        "deployments" => object.deployments = fields::deployments(value),
         "default_params" => params.default = verbatim(value),
         "override_params" => params.set = verbatim(value),
         "drop_params" => params.drop = once(texts(value)),

@@ -1,11 +1,11 @@
-//! Values of a config that become headers of the provider's.
+//! Values of a config that become headers of the provider's, or parts of its URL.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use http::HeaderValue;
 
 use super::json::Json;
-use crate::header::PortkeyHeader;
+use crate::{context::Deployment, header::PortkeyHeader};
 
 /// A member of a provider's group. Portkey takes an empty value for an absent one.
 pub(super) fn field(name: &str, value: &Json<'_>) -> Option<(PortkeyHeader, HeaderValue)> {
@@ -18,6 +18,19 @@ pub(super) fn field(name: &str, value: &Json<'_>) -> Option<(PortkeyHeader, Head
         _ => None,
     };
     Some((field, value?))
+}
+
+/// The deployments of Azure OpenAI.
+pub(super) fn deployments(value: &Json<'_>) -> Arc<[Deployment]> {
+    let items = if let Json::List(items) = value { items.as_slice() } else { &[] };
+    let deployment = |item: &Json<'_>| {
+        let text = |name| item.get(name).and_then(Json::text).filter(|text| !text.is_empty());
+        let own = Deployment::new(text("alias")?, text("deployment_id")?);
+        let own = text("api_version").into_iter().fold(own, Deployment::with_api_version);
+        let own = text("ai_model_name").into_iter().fold(own, Deployment::with_model);
+        Some(if item.get("is_default").and_then(Json::flag).unwrap_or_default() { own.as_default() } else { own })
+    };
+    items.iter().filter_map(deployment).collect()
 }
 
 pub(super) fn header(text: &str) -> Option<HeaderValue> {

@@ -105,6 +105,8 @@ fn is_complete(config: &Json<'_>, provider: &str, vertex: bool, asked: &Asks<'_>
             "ollama" | "triton" => true,
             "vertex-ai" => vertex,
             "azure-openai" => config.has("azure_auth_mode") || (asked.slugs && config.has("azure_ad_token")),
+            // It is shown the same.
+            "azure-ai" => config.has("azure_auth_mode") || config.has("azure_ad_token"),
             _ => false,
         }
 }

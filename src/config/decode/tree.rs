@@ -13,6 +13,7 @@ pub(super) fn of(root: ConfigObject, saved: bool) -> ConfigTree {
         may_resend: false,
         reads_params: false,
         models_in_paths: false,
+        has_deployments: false,
         saved,
     };
     look(&root, &mut tree);
@@ -24,8 +25,8 @@ fn look(object: &ConfigObject, tree: &mut ConfigTree) {
     let Some(branch) = &object.branch else {
         tree.changes_body |= !object.params.is_empty();
         tree.may_resend |= object.retry.as_ref().is_some_and(|retry| retry.attempts > 0);
-        tree.models_in_paths |=
-            matches!(object.provider, Some(ProviderRef::Id(id)) if !object.passthrough && id.has_models_in_paths());
+        tree.models_in_paths |= object.has_models_in_paths();
+        tree.has_deployments |= !object.deployments.is_empty();
         let named = object.provider.as_ref().or(object.default_provider.as_ref());
         if let Some(ProviderRef::Slug(slug)) = named.filter(|_| !object.passthrough) {
             if !tree.slugs.contains(slug) {

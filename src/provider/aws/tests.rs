@@ -46,6 +46,7 @@ fn by_config(fields: &[(PortkeyHeader, &'static str)], saved: bool, host: Option
         may_resend: false,
         reads_params: false,
         models_in_paths: false,
+        has_deployments: false,
         saved,
     };
     let model = Model { body: Some("m".into()), ..Model::default() };

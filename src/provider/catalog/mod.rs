@@ -16,6 +16,8 @@
 
 #[cfg(feature = "bedrock")]
 mod aws;
+#[cfg(feature = "exchange")]
+mod azure;
 mod base;
 #[cfg(feature = "bedrock")]
 mod bedrock;
@@ -26,10 +28,16 @@ mod spec;
 mod spec_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "exchange")]
+mod vertex;
 
 #[cfg(feature = "bedrock")]
 pub(crate) use aws::{AwsAsked, AwsPlan, plan as aws_plan};
+#[cfg(feature = "exchange")]
+pub(crate) use azure::{AzureAsked, AzurePlan, foundry, openai as azure_openai};
 pub(crate) use plan::{Plan, plan};
+#[cfg(feature = "exchange")]
+pub(crate) use vertex::{VertexAsked, VertexPlan, plan as vertex};
 
 use std::sync::LazyLock;
 
@@ -71,7 +79,12 @@ static ROWS: LazyLock<Vec<Option<Row>>> = LazyLock::new(|| {
     let signed = aws::SPECS;
     #[cfg(not(feature = "bedrock"))]
     let signed: &[Spec] = &[];
-    let spec = |id: ProviderId| rows::SPECS.iter().chain(signed).find(|spec| spec.id == id.as_str());
+    #[cfg(feature = "exchange")]
+    let exchanged = azure::SPECS.iter().chain(vertex::SPECS);
+    #[cfg(not(feature = "exchange"))]
+    let exchanged = [].iter();
+    let spec =
+        |id: ProviderId| rows::SPECS.iter().chain(signed).chain(exchanged.clone()).find(|spec| spec.id == id.as_str());
     ProviderId::all().map(|id| spec(id).map(Row::new)).collect()
 });
 
@@ -90,6 +103,12 @@ impl Row {
     #[cfg(any(feature = "bedrock", test))]
     pub(crate) fn is_signed(&self) -> bool {
         matches!(self.placement, Placement::Signature)
+    }
+
+    /// Whether requests are planned, and credentials exchanged, in a way of the row's own.
+    #[cfg(any(feature = "exchange", test))]
+    pub(crate) fn is_exchanged(&self) -> bool {
+        matches!(self.spec.id, "azure-openai" | "azure-ai" | "vertex-ai")
     }
 
     /// Whether a request may go without a credential.

@@ -170,6 +170,7 @@ fn named(root: ConfigObject) -> RequestConfig {
         may_resend: true,
         reads_params: true,
         models_in_paths: false,
+        has_deployments: false,
         saved: true,
     };
     let model = Model { body: Some("m".into()), ..Model::default() };

@@ -111,7 +111,8 @@ const HARMLESS: &str = "host content-type content-length content-encoding accept
 /// The same behind `x-portkey-`.
 const HARMLESS_OF_PORTKEY: &str = "provider virtual-key request-timeout trace-id span-id span-name parent-span-id metadata \
                                    forward-headers strict-open-ai-compliance mode debug cache-namespace retry-count \
-                                   package-version runtime runtime-version";
+                                   package-version runtime runtime-version azure-resource-name azure-deployment-id \
+                                   azure-api-version azure-auth-mode vertex-region vertex-project-id";
 /// Members of a config.
 const HARMLESS_IN_CONFIGS: &str = "provider virtual_key mode name default then model path request_timeout";
 
@@ -121,7 +122,7 @@ fn shown(name: &HeaderName, value: &HeaderValue) -> Shown {
     }
     let whole = |list: &str, name: &str| if is_among(list, name) { Shown::Whole } else { Shown::Masked };
     match name.as_str().strip_prefix(PREFIX) {
-        Some("custom-host" | "huggingface-base-url") => Shown::Url,
+        Some("custom-host" | "huggingface-base-url" | "azure-foundry-url") => Shown::Url,
         Some("config") if value.as_bytes().starts_with(b"pc-") => Shown::Whole,
         Some("config") => Shown::Config,
         Some(suffix) => whole(HARMLESS_OF_PORTKEY, suffix),

@@ -4,6 +4,7 @@ mod aws;
 mod leaf;
 mod mask;
 mod steps;
+mod tokens;
 
 use std::{convert::Infallible, error::Error, future::poll_fn, path::PathBuf, process::ExitCode};
 
@@ -68,7 +69,7 @@ pub(crate) fn run(explain: &Explain) -> ExitCode {
 fn layers(settings: &Settings) -> Result<Layers, Box<dyn Error>> {
     let client = gateway::client(settings, &[])?;
     let tokens = Tokens::new(&settings.jwt, &client, None)?;
-    Ok(Layers::new(settings, tokens.validator, LocalCounters::new(), aws::sign()?)?)
+    Ok(Layers::new(settings, tokens.validator, LocalCounters::new(), aws::sign()?, tokens::exchange())?)
 }
 
 fn answered(settings: &Settings, request: Request<Full<Bytes>>, masks: &Masks) -> Result<ExitCode, Box<dyn Error>> {

@@ -5,6 +5,7 @@ mod aws;
 mod browser;
 mod client;
 mod edge;
+mod exchange;
 mod paced;
 mod stack;
 mod tokens;
@@ -36,6 +37,7 @@ pub(crate) use attempt::Attempts;
 use attempt::Counting;
 pub(crate) use client::client;
 pub(crate) use edge::refusal as edge_refusal;
+pub(crate) use exchange::exchange;
 use paced::Paced;
 pub(crate) use stack::Layers;
 use stack::{KeyedLayer, OpenLayer};
@@ -120,8 +122,9 @@ impl Gateway {
         let client = client::client(settings, &own).map_err(BuildError::Client)?;
         let tokens = Tokens::new(&settings.jwt, &client, before).map_err(BuildError::Tokens)?;
         let sign = aws::sign(&settings.aws, client.clone()).map_err(BuildError::Aws)?;
+        let exchange = exchange(&settings.tokens, client.clone());
         let leaf = Counting(Forward::new(client).allow_set_cookie(settings.upstream.allow_set_cookie));
-        let layers = Layers::new(settings, tokens.validator.clone(), counters.clone(), sign)?;
+        let layers = Layers::new(settings, tokens.validator.clone(), counters.clone(), sign, exchange)?;
         let mode = match layers {
             Layers::Open(layer) => Mode::Open(layer.layer(leaf)),
             Layers::Required(layer) => Mode::Required(layer.layer(leaf)),

@@ -1,7 +1,7 @@
 //! The library's layers, made of settings. What lies below them is the caller's: a client, or nothing at all.
 
 use tower_portkey::{
-    Anonymous, Authenticated, PortkeyAuthLayer, PortkeyLayer, PortkeyLayerBuilder, SignLayer,
+    Anonymous, Authenticated, ExchangeLayer, PortkeyAuthLayer, PortkeyLayer, PortkeyLayerBuilder, SignLayer,
     auth::{
         KeySet,
         jwt::{AnyOf, JwtValidator},
@@ -31,14 +31,15 @@ pub(crate) enum Layers {
 }
 
 impl Layers {
-    /// `tokens` are those of the same settings; `sign` signs requests for AWS.
+    /// `tokens` are those of the same settings; `sign` signs requests for AWS, `exchange` exchanges credentials.
     pub(crate) fn new(
         settings: &Settings,
         tokens: JwtValidator,
         counters: LocalCounters,
         sign: SignLayer,
+        exchange: ExchangeLayer,
     ) -> Result<Self, BuildError> {
-        let builder = PortkeyLayer::builder().limits(counters);
+        let builder = PortkeyLayer::builder().limits(counters).exchange(exchange);
         Ok(match &settings.keys {
             None => Self::Open(with_facts(builder.anonymous(), settings, sign)?.build()),
             Some(keys) => {

@@ -12,6 +12,7 @@ mod provider_table;
 mod providers;
 mod review;
 mod secret;
+mod tokens;
 mod upstream;
 mod workspaces;
 
@@ -21,6 +22,7 @@ pub(crate) use error::SettingsError;
 pub(crate) use jwt::{JwtSettings, KeySource};
 pub(crate) use limits::Limits;
 pub(crate) use providers::Provider;
+pub(crate) use tokens::{Tokens, azure_workload, google_identity};
 pub(crate) use upstream::Upstream;
 pub(crate) use workspaces::Workspaces;
 
@@ -71,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) admin_listen: Option<SocketAddr>,
     /// How AWS is reached.
     pub(crate) aws: Aws,
+    /// Where tokens are asked for.
+    pub(crate) tokens: Tokens,
     /// How long requests in flight may take to finish when the gateway stops.
     pub(crate) grace: Duration,
     /// How providers are reached.
@@ -116,6 +120,7 @@ impl Settings {
         let upstream = file.upstream.read()?;
         let base_urls = file.upstream.base_urls()?;
         let aws = aws::read(file)?;
+        let tokens = Tokens::read(file)?;
         let providers = providers::providers(&file.providers)?;
         let configs = configs::configs(&file.configs, &trusted_hosts)?;
         let workspaces = workspaces::workspaces(&file.workspaces, &configs)?;
@@ -166,6 +171,7 @@ impl Settings {
             prices,
             admin_listen,
             aws,
+            tokens,
             grace: Duration::from_secs(file.shutdown_grace_seconds),
             upstream,
             warnings: Vec::new(),

@@ -12,6 +12,7 @@ use super::{
     file::State,
     limits::{Listed, RateTable, UsageTable},
     secret::{FieldRef, SecretRef},
+    tokens::DeploymentTable,
 };
 
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(crate) struct Members {
     pub(super) workspaces: Option<Spanned<Vec<String>>>,
     pub(super) api_key: Option<Spanned<SecretRef>>,
     pub(super) custom_host: Option<Spanned<String>>,
+    pub(super) deployments: Option<Spanned<Vec<DeploymentTable>>>,
     pub(super) models: Option<Spanned<Vec<String>>>,
     pub(super) allowed_hosts: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) aws_control_plane: bool,
@@ -70,6 +72,7 @@ impl<'de> Visitor<'de> for TableVisitor {
                 "workspaces" => members.workspaces = Some(map.next_value()?),
                 "api_key" => members.api_key = Some(map.next_value()?),
                 "custom_host" => members.custom_host = Some(map.next_value()?),
+                "deployments" => members.deployments = Some(map.next_value()?),
                 "models" => members.models = Some(map.next_value()?),
                 "aws_control_plane" => members.aws_control_plane = map.next_value()?,
                 "allowed_hosts" => members.allowed_hosts = Some(map.next_value()?),

@@ -17,6 +17,7 @@ use super::{
     keys::moment,
     limits,
     provider_table::{Members, ProviderTable},
+    tokens,
 };
 
 /// An entry, and what the library doesn't tell of it.
@@ -69,7 +70,7 @@ fn provider(name: &str, table: &Spanned<ProviderTable>, report: Report<'_>) -> R
         credential = !text.is_empty();
         entry = entry.with_api_key(text).map_err(|error| wrong(key.span(), "api_key", &error))?;
     }
-    let mut signer = aws::Fields::default();
+    let (mut signer, mut shown) = (aws::Fields::default(), tokens::Fields::default());
     for (field, value) in &table.fields {
         let member = field.get_ref();
         let Some(header) = PortkeyHeader::from_field(member) else {
@@ -77,16 +78,26 @@ fn provider(name: &str, table: &Spanned<ProviderTable>, report: Report<'_>) -> R
             return Err(report(field.span(), member, why.to_owned()));
         };
         let text = value.get_ref().0.read().map_err(|why| report(value.span(), member, why))?;
-        if header == PortkeyHeader::HuggingfaceBaseUrl {
+        if matches!(header, PortkeyHeader::HuggingfaceBaseUrl | PortkeyHeader::AzureFoundryUrl) {
             CustomHost::operator(text.expose()).map_err(|error| report(value.span(), member, error.to_string()))?;
         }
         signer.note(header, &text);
+        shown.note(header, &text);
         entry = entry.with_field(member, &text).map_err(|error| wrong(value.span(), member, &error))?;
     }
-    credential |= signer.signs(known, credential).map_err(|(member, why)| {
+    let wrong_field = |(member, why): (&'static str, String)| {
         let found = table.fields.iter().find(|(field, _)| field.get_ref() == member);
         report(found.map_or(id.span(), |(field, _)| field.span()), member, why)
-    })?;
+    };
+    let mut versions = false;
+    if let Some(tables) = &members.deployments {
+        let all = tokens::deployments(tables, known).map_err(|why| report(tables.span(), "deployments", why))?;
+        versions = !all.is_empty() && all.iter().all(|own| own.api_version().is_some());
+        entry = entry.with_deployments(all);
+    }
+    let signs = signer.signs(known, credential).map_err(wrong_field)?;
+    let hosted = members.custom_host.is_some();
+    credential |= signs | shown.shows(known, credential, hosted, versions).map_err(wrong_field)?;
     for (header, value) in &members.custom_headers.0 {
         let member = format!("custom_headers.{}", header.get_ref());
         let text = value.get_ref().read().map_err(|why| report(value.span(), &member, why))?;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use tower_portkey::{ResolveLayer, context::ProviderId, forward::egress::Proxy, host::CustomHost, host::TrustedHosts};
 
-use super::{error::Problem, secret::SecretRef};
+use super::{error::Problem, secret::SecretRef, tokens};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -92,8 +92,9 @@ impl UpstreamTable {
 
     pub(super) fn base_urls(&self) -> Result<BTreeMap<String, (ProviderId, CustomHost)>, Problem> {
         let mut urls = BTreeMap::new();
-        // STS is no provider: `aws` reads its address.
-        for (name, url) in self.base_url.iter().filter(|(name, _)| *name != "sts") {
+        // These are no providers: `aws` and `tokens` read their addresses.
+        let own = |name: &str| name == "sts" || tokens::ADDRESSES.contains(&name);
+        for (name, url) in self.base_url.iter().filter(|(name, _)| !own(name)) {
             let problem = |why: String| Problem::new(Some(url.span()), format!("upstream.base_url.{name}"), why);
             let Some(id) = ProviderId::parse(name) else {
                 return Err(problem("there is no provider of this id".to_owned()));
