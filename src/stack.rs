@@ -10,13 +10,13 @@ use crate::{
     ConfigLayer, ExtractLayer, InjectLayer, LimitGateLayer, LimitLayer, ModelLayer, PortkeyAuthLayer,
     RequireScopeLayer, RescueLayer, ResolveLayer, StrategyLayer,
     config::{Config, NoConfigs},
-    context::ProviderId,
+    context::{ProviderId, ProviderIds},
     extract::Extract,
     host::{CustomHost, TrustedHosts},
     inject::Forwarded,
     limit::{ByBody, Limit, LimitGate, NoCounter, PriceTable},
     model::{Model, NoEntries},
-    provider::Resolve,
+    provider::{Provider, Resolve},
     rejection::PortkeyJson,
     rescue::Rescue,
     strategy::Strategy,
@@ -95,6 +95,7 @@ impl PortkeyLayer<Anonymous> {
         PortkeyLayerBuilder {
             auth: Unset(()),
             trusted_hosts: TrustedHosts::default(),
+            providers: ProviderIds::default(),
             resolve: ResolveLayer::new(),
             sent: SentLayer::default(),
             body_limit: None,
@@ -139,6 +140,7 @@ pub struct Unset(());
 pub struct PortkeyLayerBuilder<A, C = NoConfigs, E = NoEntries, K = NoCounter> {
     auth: A,
     trusted_hosts: TrustedHosts,
+    providers: ProviderIds,
     resolve: ResolveLayer,
     sent: SentLayer,
     body_limit: Option<usize>,
@@ -179,30 +181,84 @@ impl<C, E, K> PortkeyLayerBuilder<Unset, C, E, K> {
     }
 
     fn with<A>(self, auth: A) -> PortkeyLayerBuilder<A, C, E, K> {
-        let Self { auth: Unset(()), trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering } =
-            self;
-        PortkeyLayerBuilder { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering }
+        let Self {
+            auth: Unset(()),
+            trusted_hosts,
+            providers,
+            resolve,
+            sent,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        } = self;
+        PortkeyLayerBuilder {
+            auth,
+            trusted_hosts,
+            providers,
+            resolve,
+            sent,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        }
     }
 }
 
 impl<A, C, E, K> PortkeyLayerBuilder<A, C, E, K> {
     /// Where saved configs are found ([`ResolveConfig`](crate::config::ResolveConfig)); nowhere unless set.
     pub fn configs<C2>(self, configs: C2) -> PortkeyLayerBuilder<A, C2, E, K> {
-        let Self { auth, trusted_hosts, resolve, sent, body_limit, entries, counter, metering, .. } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering }
+        let Self { auth, trusted_hosts, providers, resolve, sent, body_limit, entries, counter, metering, .. } = self;
+        PortkeyLayerBuilder {
+            auth,
+            trusted_hosts,
+            providers,
+            resolve,
+            sent,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        }
     }
 
     /// Where provider entries are found ([`ResolveProvider`](crate::model::ResolveProvider)); nowhere unless set.
     pub fn entries<E2>(self, entries: E2) -> PortkeyLayerBuilder<A, C, E2, K> {
-        let Self { auth, trusted_hosts, resolve, sent, body_limit, configs, counter, metering, .. } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering }
+        let Self { auth, trusted_hosts, providers, resolve, sent, body_limit, configs, counter, metering, .. } = self;
+        PortkeyLayerBuilder {
+            auth,
+            trusted_hosts,
+            providers,
+            resolve,
+            sent,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        }
     }
 
     /// Who counts what callers and entries use ([`Counter`](crate::limit::Counter)). Nobody unless set: then whoever has
     /// limits is refused.
     pub fn limits<K2>(self, counter: K2) -> PortkeyLayerBuilder<A, C, E, K2> {
-        let Self { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, metering, .. } = self;
-        PortkeyLayerBuilder { auth, trusted_hosts, resolve, sent, body_limit, configs, entries, counter, metering }
+        let Self { auth, trusted_hosts, providers, resolve, sent, body_limit, configs, entries, metering, .. } = self;
+        PortkeyLayerBuilder {
+            auth,
+            trusted_hosts,
+            providers,
+            resolve,
+            sent,
+            body_limit,
+            configs,
+            entries,
+            counter,
+            metering,
+        }
     }
 
     /// What tokens cost, for budgets in USD; nothing unless set.
@@ -232,6 +288,14 @@ impl<A, C, E, K> PortkeyLayerBuilder<A, C, E, K> {
     /// The operator's own base URL for a built-in provider ([`CustomHost::operator`]).
     pub fn base_url(mut self, provider: ProviderId, url: CustomHost) -> Self {
         self.resolve = self.resolve.base_url(provider, url);
+        self
+    }
+
+    /// Adds a provider that the catalog doesn't have ([`ProviderSpec`](crate::provider::ProviderSpec), or an own
+    /// [`Provider`]). Everybody may name it by its id, like a built-in one.
+    pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
+        self.providers = self.providers.with(provider.id());
+        self.resolve = self.resolve.provider(provider);
         self
     }
 
@@ -276,7 +340,10 @@ impl<A, C, E, K: Clone> PortkeyLayerBuilder<A, C, E, K> {
             auth: self.auth,
             gate: LimitGateLayer::with_anonymous(self.counter.clone()),
             resolve: self.resolve.trusted_hosts(self.trusted_hosts.clone()),
-            config: ConfigLayer::new().trusted_hosts(self.trusted_hosts).configs(self.configs),
+            config: ConfigLayer::new()
+                .trusted_hosts(self.trusted_hosts)
+                .providers(self.providers)
+                .configs(self.configs),
             model: match self.body_limit {
                 Some(bytes) => model.limit(bytes),
                 None => model,

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, header::CONTENT_TYPE, request::Parts};
 
 use super::decode::{NotForwardable, forwardable};
 use crate::{
-    context::{Asked, NamedHost, PortkeyHeaders, Principal, ProviderRef, Route, Workspace},
+    context::{Asked, NamedHost, PortkeyHeaders, Principal, ProviderIds, ProviderRef, Route, Workspace},
     header::PortkeyHeader,
     host::{CustomHost, HostErrorKind, TrustedHosts},
     rejection::{Kind, Rejection},
@@ -39,7 +39,11 @@ pub(super) enum Source<'h> {
 
 /// Reads and checks the headers. The rules that know stored entries and saved configs hold where a caller was
 /// authenticated; otherwise those of the open source gateway.
-pub(super) fn read<'h>(head: &'h Parts, trusted: &TrustedHosts) -> Result<Read<'h>, Rejection> {
+pub(super) fn read<'h>(
+    head: &'h Parts,
+    trusted: &TrustedHosts,
+    providers: &ProviderIds,
+) -> Result<Read<'h>, Rejection> {
     let portkey = head.extensions.get::<PortkeyHeaders>().ok_or_else(|| Rejection::misassembled("ExtractLayer"))?;
     let caller = head.extensions.get::<Principal>();
     let route = Route::of(&head.method, head.uri.path());
@@ -58,7 +62,11 @@ pub(super) fn read<'h>(head: &'h Parts, trusted: &TrustedHosts) -> Result<Read<'
         return Err(refused("Either x-portkey-config or x-portkey-provider header is required"));
     }
     let provider = match provider {
-        Some(Err(_)) => return Err(refused("Invalid provider passed")),
+        // The header knows the built-in ones only.
+        Some(Err(_)) => match portkey.text(PortkeyHeader::Provider).and_then(|id| providers.parse(id)) {
+            Some(own) => Some(ProviderRef::Id(own)),
+            None => return Err(refused("Invalid provider passed")),
+        },
         Some(Ok(ProviderRef::Slug(_))) if caller.is_none() => return Err(refused("Invalid provider passed")),
         Some(Ok(provider)) => Some(provider),
         None => None,

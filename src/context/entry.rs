@@ -179,8 +179,8 @@ impl Entry {
 
     /// The provider.
     #[must_use]
-    pub fn provider(&self) -> ProviderId {
-        self.0.provider
+    pub fn provider(&self) -> &ProviderId {
+        &self.0.provider
     }
 
     /// The base URL that takes the place of the provider's own.

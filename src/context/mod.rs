@@ -51,7 +51,7 @@ pub use limit::{LimitError, Period, RateLimit, RateUnit, Resource, UsageLimit};
 pub use metadata::Metadata;
 pub(crate) use places::models_in;
 pub use principal::{DefaultConfig, Principal, Status};
-pub use provider::{ProviderId, ProviderRef};
+pub use provider::{ProviderId, ProviderIdError, ProviderIds, ProviderRef};
 pub use route::Route;
 pub(crate) use rule::{Holder, masked};
 pub use rule::{Owner, Rule, Rules, Span, Standing};

@@ -1,9 +1,10 @@
 //! Where a request goes, and with which credential: one value, so that the two can't be mixed up.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use http::{
     HeaderName, HeaderValue,
+    header::AUTHORIZATION,
     uri::{Authority, Scheme},
 };
 
@@ -67,12 +68,12 @@ pub enum Placement {
         /// The header's name.
         name: HeaderName,
         /// What stands before the credential, with its space.
-        prefix: &'static str,
+        prefix: Cow<'static, str>,
     },
     /// In the query, as the value of a parameter.
     Query {
         /// The parameter's name.
-        param: &'static str,
+        param: Cow<'static, str>,
     },
     /// In a signature over the whole request ([`Target::signing`]); the secret itself goes nowhere.
     Signature,
@@ -81,6 +82,12 @@ pub enum Placement {
 }
 
 impl Placement {
+    /// `authorization: Bearer …`.
+    #[must_use]
+    pub const fn bearer() -> Self {
+        Self::Header { name: AUTHORIZATION, prefix: Cow::Borrowed("Bearer ") }
+    }
+
     /// The name of the header or parameter.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
@@ -123,7 +130,7 @@ pub struct TargetBuilder {
     signing: Option<(AwsSigning, CredentialSource)>,
     signed: Option<Vec<Credential>>,
     headers: Vec<ProviderHeader>,
-    credential_param: Option<&'static str>,
+    credential_param: Option<Cow<'static, str>>,
     forward: Vec<HeaderName>,
     unified: bool,
     timeout: Option<Duration>,
@@ -156,8 +163,8 @@ impl Target {
 
     /// The provider.
     #[must_use]
-    pub fn provider(&self) -> ProviderId {
-        self.0.provider
+    pub fn provider(&self) -> &ProviderId {
+        &self.0.provider
     }
 
     /// The scheme of the provider's URL.
@@ -236,10 +243,10 @@ impl Target {
     /// The parameter of the query in which the provider takes credentials on some of its routes. A caller's own is taken
     /// away on all of them.
     #[must_use]
-    pub fn credential_param(&self) -> Option<&'static str> {
-        match self.0.placement {
+    pub fn credential_param(&self) -> Option<&str> {
+        match &self.0.placement {
             Placement::Query { param } => Some(param),
-            _ => self.0.credential_param,
+            _ => self.0.credential_param.as_deref(),
         }
     }
 
@@ -294,7 +301,7 @@ impl TargetBuilder {
 
     /// Sets the parameter of the query in which the provider takes credentials on other routes.
     #[must_use]
-    pub fn credential_param(mut self, param: Option<&'static str>) -> Self {
+    pub fn credential_param(mut self, param: Option<Cow<'static, str>>) -> Self {
         self.credential_param = param;
         self
     }
@@ -382,10 +389,11 @@ mod tests {
             (HostOrigin::Catalog, CredentialSource::Stored, true),
             (HostOrigin::Operator, CredentialSource::Stored, true),
         ] {
-            let placement = Placement::Header { name: http::header::AUTHORIZATION, prefix: "Bearer " };
-            let target = Target::builder(provider, Scheme::HTTPS, Authority::from_static("evil.example"), origin)
-                .credential(credential.clone(), source, placement)
-                .build();
+            let placement = Placement::bearer();
+            let target =
+                Target::builder(provider.clone(), Scheme::HTTPS, Authority::from_static("evil.example"), origin)
+                    .credential(credential.clone(), source, placement)
+                    .build();
             assert_eq!(target.is_ok(), fits, "{origin:?} {source:?}");
             assert!(!format!("{target:?}").contains("canary"));
         }

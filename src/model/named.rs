@@ -50,7 +50,7 @@ pub(super) fn read(config: &RequestConfig, hosted: bool, none: bool, query: Opti
     let counts = config.tree.as_ref().is_none_or(|tree| leaves_open(&tree.root));
     let (slug, plain) = match config.named.as_ref().filter(|_| counts) {
         Some(ProviderRef::Slug(slug)) => (Some((Source::Header, slug.clone())), None),
-        Some(ProviderRef::Id(id)) => (None, Some(*id)),
+        Some(ProviderRef::Id(id)) => (None, Some(id.clone())),
         None => (None, None),
     };
     Ok(Caller { reads, counts, slug, plain, query: query.unwrap_or_default() })
@@ -73,7 +73,7 @@ impl Caller {
 
     /// Whether the built-in provider of the headers has the model in its URLs.
     pub(super) fn has_models_in_paths(&self) -> bool {
-        self.plain.is_some_and(ProviderId::has_models_in_paths)
+        self.plain.as_ref().is_some_and(ProviderId::has_models_in_paths)
     }
 
     /// Whether body or query may still say which entry it is.
@@ -103,7 +103,7 @@ impl Caller {
     pub(super) fn named(&mut self) -> (Option<Source>, Option<ProviderRef>) {
         match self.slug.take() {
             Some((source, slug)) => (Some(source), Some(ProviderRef::Slug(slug))),
-            None => (self.plain.map(|_| Source::Header), self.plain.map(ProviderRef::Id)),
+            None => (self.plain.as_ref().map(|_| Source::Header), self.plain.clone().map(ProviderRef::Id)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who signs a request for AWS, or which key it shows (pure).
 
-use http::{header::AUTHORIZATION, request::Parts, uri::PathAndQuery};
+use http::{request::Parts, uri::PathAndQuery};
 
 use super::{
     bound::Bound,
@@ -29,7 +29,7 @@ pub(super) enum Shown {
 
 /// `authorization: Bearer …`.
 pub(super) fn bearer() -> Placement {
-    Placement::Header { name: AUTHORIZATION, prefix: "Bearer " }
+    Placement::bearer()
 }
 
 /// Where the request goes, with the region and the service of its signature.

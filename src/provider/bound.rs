@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION, request::Parts};
 
-use super::catalog::{self, Row};
+use super::{catalog::Row, layer::Settings};
 use crate::{
     context::{
         ConfigObject, Credential, CredentialSource, Entry, Placement, PortkeyHeaders, ProviderRef, RequestConfig,
@@ -26,7 +26,7 @@ pub(super) enum Bound<'r> {
 }
 
 /// The provider of this attempt, and who brings its credential.
-pub(super) fn bound(config: &RequestConfig) -> Result<(&'static Row, Bound<'_>), Rejection> {
+pub(super) fn bound<'r>(config: &'r RequestConfig, settings: &'r Settings) -> Result<(&'r Row, Bound<'r>), Rejection> {
     let object = config.object().map(|object| &**object);
     let own = object.filter(|object| object.provider.is_some() && !object.passthrough);
     let (id, bound) = match config.provider() {
@@ -38,12 +38,12 @@ pub(super) fn bound(config: &RequestConfig) -> Result<(&'static Row, Bound<'_>),
         Some(ProviderRef::Id(id)) => match own {
             Some(object) => {
                 let saved = config.tree.as_ref().is_some_and(|tree| tree.saved);
-                (*id, Bound::Config { object, saved })
+                (id, Bound::Config { object, saved })
             }
-            None => (*id, Bound::Headers { beside: object }),
+            None => (id, Bound::Headers { beside: object }),
         },
     };
-    let row = catalog::row(id).ok_or_else(|| {
+    let row = settings.row(id).ok_or_else(|| {
         Rejection::new(Kind::NotImplemented).with_message(format!("The provider {} is not served", id.as_str()))
     })?;
     Ok((row, bound))
@@ -96,8 +96,7 @@ pub(super) fn may_ask(
 }
 
 fn refused(entry: &Entry, config: &RequestConfig, kind: Kind, message: String) -> Rejection {
-    let provider = HeaderValue::from_static(entry.provider().as_str());
-    let refused = Rejection::new(kind).with_message(message).with_header(PROVIDER, provider);
+    let refused = Rejection::new(kind).with_message(message).with_header(PROVIDER, entry.provider().header_value());
     refused.with_header(LAST_USED_OPTION_INDEX, config.path_value())
 }
 

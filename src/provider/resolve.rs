@@ -18,8 +18,8 @@ use super::{
 use crate::context::AwsSigning;
 use crate::{
     context::{
-        Credential, CredentialSource, HostOrigin, Placement, PortkeyHeaders, ProviderHeader, ProviderId, RequestConfig,
-        Route, Stage, Target, TargetBuilder, models_in,
+        Credential, CredentialSource, HostOrigin, Placement, PortkeyHeaders, ProviderHeader, RequestConfig, Route,
+        Stage, Target, TargetBuilder, models_in,
     },
     host::CustomHost,
     rejection::{Kind, Rejection},
@@ -38,7 +38,7 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         // To pass the request on without them would let through what they are there to stop.
         return Err(not_served("Configs with guardrails or hooks are not served"));
     }
-    let (row, bound) = bound(config)?;
+    let (row, bound) = bound(config, settings)?;
     if let Bound::Entry(entry) = &bound {
         may_use(entry, config)?;
     }
@@ -102,8 +102,7 @@ fn target(
         return Err(gateway_key());
     }
 
-    let provider = ProviderId::parse(row.id()).ok_or_else(|| Rejection::new(Kind::Internal))?;
-    let mut target = Target::builder(provider, plan.scheme, plan.authority, origin)
+    let mut target = Target::builder(row.provider().clone(), plan.scheme, plan.authority, origin)
         .unified(route.is_unified())
         .forward(config.forward_headers().iter().cloned().chain(row.passes()).collect())
         .timeout(config.request_timeout())

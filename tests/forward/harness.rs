@@ -69,7 +69,7 @@ impl Proxy {
 pub(crate) fn target(uri: &Uri, origin: HostOrigin) -> TargetBuilder {
     let (scheme, authority) = (uri.scheme().cloned().expect("a scheme"), uri.authority().cloned().expect("a host"));
     let credential = Credential::from_raw(&HeaderValue::from_static(CREDENTIAL)).expect("a credential");
-    let placement = Placement::Header { name: AUTHORIZATION, prefix: "Bearer " };
+    let placement = Placement::bearer();
     Target::builder(ProviderId::parse("openai").expect("an id"), scheme, authority, origin).credential(
         credential,
         CredentialSource::Caller,

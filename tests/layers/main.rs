@@ -15,6 +15,7 @@ mod headers;
 mod inject;
 mod json;
 mod model;
+mod own;
 mod params;
 mod rescue;
 mod resolve;

@@ -109,7 +109,8 @@ impl<'a> Check<'a> {
             Some(ProviderRef::Slug(slug)) => self.text(&slug, at),
             Some(ProviderRef::Id(_)) => true,
             None => {
-                let known: Vec<_> = ProviderId::all().take(ProviderId::VALIDATED).map(ProviderId::as_str).collect();
+                let all: Vec<_> = ProviderId::all().take(ProviderId::VALIDATED).collect();
+                let known: Vec<_> = all.iter().map(ProviderId::as_str).collect();
                 self.choice(text, "provider", &known, at)
             }
         }

@@ -25,7 +25,7 @@ fn look(object: &ConfigObject, tree: &mut ConfigTree) {
         tree.changes_body |= !object.params.is_empty();
         tree.may_resend |= object.retry.as_ref().is_some_and(|retry| retry.attempts > 0);
         tree.models_in_paths |=
-            matches!(object.provider, Some(ProviderRef::Id(id)) if !object.passthrough && id.has_models_in_paths());
+            matches!(&object.provider, Some(ProviderRef::Id(id)) if !object.passthrough && id.has_models_in_paths());
         let named = object.provider.as_ref().or(object.default_provider.as_ref());
         if let Some(ProviderRef::Slug(slug)) = named.filter(|_| !object.passthrough) {
             if !tree.slugs.contains(slug) {

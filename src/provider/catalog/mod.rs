@@ -31,23 +31,28 @@ mod tests;
 pub(crate) use aws::{AwsAsked, AwsPlan, plan as aws_plan};
 pub(crate) use plan::{Plan, plan};
 
-use std::sync::LazyLock;
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use http::{HeaderName, HeaderValue, uri::Scheme};
 
 use self::{
     base::Base,
-    spec::{Auth, Extra, Spec},
+    spec::{Auth, CUSTOM_HOST, Extra, Spec, bearer},
 };
 use crate::{
     context::{Placement, ProviderId},
     header::PortkeyHeader,
     host::CustomHost,
+    provider::own::Provider,
 };
 
 /// One provider, with everything parsed that can be parsed beforehand.
-#[derive(Debug)]
 pub(crate) struct Row {
+    id: ProviderId,
     spec: &'static Spec,
     base: Base,
     placement: Placement,
@@ -57,7 +62,12 @@ pub(crate) struct Row {
     headers: Vec<Header>,
     /// What the field for a base URL stands for.
     named: Option<Base>,
+    /// Who says the rest, where it is not the catalog.
+    own: Option<Arc<dyn Provider>>,
 }
+
+/// Stands in where there is no line of the catalog.
+static OWN: Spec = bearer("", CUSTOM_HOST, "");
 
 #[derive(Debug)]
 struct Header {
@@ -71,19 +81,29 @@ static ROWS: LazyLock<Vec<Option<Row>>> = LazyLock::new(|| {
     let signed = aws::SPECS;
     #[cfg(not(feature = "bedrock"))]
     let signed: &[Spec] = &[];
-    let spec = |id: ProviderId| rows::SPECS.iter().chain(signed).find(|spec| spec.id == id.as_str());
-    ProviderId::all().map(|id| spec(id).map(Row::new)).collect()
+    let spec = |id: &ProviderId| rows::SPECS.iter().chain(signed).find(|spec| spec.id == id.as_str());
+    ProviderId::all().map(|id| spec(&id).map(|spec| Row::new(id.clone(), spec))).collect()
 });
 
 /// The row of a provider. `None` for those that sign or exchange their credential.
-pub(crate) fn row(id: ProviderId) -> Option<&'static Row> {
-    ROWS.get(id.index())?.as_ref()
+pub(crate) fn row(id: &ProviderId) -> Option<&'static Row> {
+    ROWS.get(id.index()?)?.as_ref()
 }
 
 impl Row {
     /// The provider's id.
-    pub(crate) fn id(&self) -> &'static str {
-        self.spec.id
+    pub(crate) fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    /// The provider.
+    pub(crate) fn provider(&self) -> &ProviderId {
+        &self.id
+    }
+
+    /// The base of a provider that the catalog doesn't have.
+    pub(crate) fn own_base(&self) -> Option<&CustomHost> {
+        self.own.as_ref().map(|own| own.base_url())
     }
 
     /// Whether requests are signed.
@@ -94,7 +114,9 @@ impl Row {
 
     /// Whether a request may go without a credential.
     pub(crate) fn is_optional(&self) -> bool {
-        self.spec.optional || matches!(self.placement, Placement::None)
+        self.spec.optional
+            || matches!(self.placement, Placement::None)
+            || self.own.as_ref().is_some_and(|own| own.is_optional())
     }
 
     /// The field, beside the custom host, in which a caller may name a base URL. Its value needs the checks of a custom
@@ -129,9 +151,9 @@ impl Row {
     }
 
     /// The parameter of the query in which the provider takes its credential on its own routes.
-    pub(crate) fn credential_param(&self) -> Option<&'static str> {
-        match self.placement {
-            Placement::Query { param } => Some(param),
+    pub(crate) fn credential_param(&self) -> Option<Cow<'static, str>> {
+        match &self.placement {
+            Placement::Query { param } => Some(param.clone()),
             _ => None,
         }
     }
@@ -146,8 +168,15 @@ impl Row {
         self.spec.passes.iter().map(|name| HeaderName::from_static(name))
     }
 
-    fn new(spec: &'static Spec) -> Self {
+    /// The row of a provider that the catalog doesn't have: its base is always given, and it says everything else.
+    pub(crate) fn own(provider: Arc<dyn Provider>) -> Self {
+        let own = Self::new(provider.id().clone(), &OWN);
+        Self { placement: provider.placement(), own: Some(provider), ..own }
+    }
+
+    fn new(id: ProviderId, spec: &'static Spec) -> Self {
         Self {
+            id,
             spec,
             base: Base::read(spec.base),
             placement: placement(spec.auth),
@@ -155,7 +184,14 @@ impl Row {
             branches: spec.branches.iter().map(|branch| branch.base.map(Base::read)).collect(),
             headers: spec.headers.iter().map(Header::new).collect(),
             named: spec.base_url_field.map(Base::Named),
+            own: None,
         }
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -168,8 +204,10 @@ impl Header {
 
 fn placement(auth: Auth) -> Placement {
     match auth {
-        Auth::Header(name, prefix) => Placement::Header { name: HeaderName::from_static(name), prefix },
-        Auth::Query(param) => Placement::Query { param },
+        Auth::Header(name, prefix) => {
+            Placement::Header { name: HeaderName::from_static(name), prefix: Cow::Borrowed(prefix) }
+        }
+        Auth::Query(param) => Placement::Query { param: Cow::Borrowed(param) },
         #[cfg(feature = "bedrock")]
         Auth::Signature => Placement::Signature,
         Auth::None => Placement::None,

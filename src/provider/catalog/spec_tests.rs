@@ -184,7 +184,7 @@ fn compatible_paths() {
         for (path, to) in members(&one["compat"]["paths"]) {
             let plan = planned(row.id(), &Method::POST, path, &FIELDS, host(row)).expect(path);
             assert_eq!(url(&plan), format!("{}{to}", filled(text_of(&one["compat"]["base_url"]))), "{}", row.id());
-            let bearer = Placement::Header { name: http::header::AUTHORIZATION, prefix: "Bearer " };
+            let bearer = Placement::bearer();
             assert_eq!(plan.placement == bearer, !other.contains(&row.id()), "{}", row.id());
         }
         // Where the description has a compatible endpoint, the row has it too, or it is the base itself.

@@ -79,7 +79,7 @@ impl Fields {
     }
 
     /// Whether the entry has somebody who signs. `api_key`: whether it holds a key beside these.
-    pub(super) fn signs(&self, provider: ProviderId, api_key: bool) -> Result<bool, Wrong> {
+    pub(super) fn signs(&self, provider: &ProviderId, api_key: bool) -> Result<bool, Wrong> {
         if !matches!(provider.as_str(), "bedrock" | "sagemaker") {
             return Ok(false);
         }

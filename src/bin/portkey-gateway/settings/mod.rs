@@ -3,6 +3,7 @@
 mod audience;
 mod aws;
 mod configs;
+mod custom;
 mod error;
 mod file;
 mod jwt;
@@ -17,6 +18,7 @@ mod workspaces;
 
 pub(crate) use aws::Aws;
 pub(crate) use configs::Config;
+pub(crate) use custom::describe as describe_custom;
 pub(crate) use error::SettingsError;
 pub(crate) use jwt::{JwtSettings, KeySource};
 pub(crate) use limits::Limits;
@@ -32,6 +34,7 @@ use tower_portkey::{
     context::ProviderId,
     host::{CustomHost, TrustedHosts},
     limit::PriceTable,
+    provider::ProviderSpec,
 };
 
 use error::Problem;
@@ -51,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) jwt: Vec<JwtSettings>,
     /// What holds for everybody of a workspace.
     pub(crate) workspaces: Workspaces,
+    /// Providers that the catalog doesn't have.
+    pub(crate) custom_providers: Vec<ProviderSpec>,
     /// Stored credentials.
     pub(crate) providers: Vec<Provider>,
     /// Saved configs.
@@ -114,8 +119,10 @@ impl Settings {
         let upstream = file.upstream.read()?;
         let base_urls = file.upstream.base_urls()?;
         let aws = aws::read(file)?;
-        let providers = providers::providers(&file.providers)?;
-        let configs = configs::configs(&file.configs, &trusted_hosts)?;
+        let custom_providers = custom::custom(&file.custom_providers)?;
+        let ids = custom::ids(&custom_providers);
+        let providers = providers::providers(&file.providers, &ids)?;
+        let configs = configs::configs(&file.configs, &trusted_hosts, &ids)?;
         let workspaces = workspaces::workspaces(&file.workspaces, &configs)?;
         let limits = Limits::from(&file.limits);
         let prices = limits::prices(&file.prices)?;
@@ -153,6 +160,7 @@ impl Settings {
             keys,
             jwt,
             workspaces,
+            custom_providers,
             providers,
             configs,
             trusted_hosts,

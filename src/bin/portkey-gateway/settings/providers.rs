@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use tower_portkey::{
     ResolveLayer,
-    context::{Entry, EntryError, ProviderId},
+    context::{Entry, EntryError, ProviderIds},
     header::{PortkeyHeader, is_secret},
     host::{AllowedHosts, CustomHost, HostError},
 };
@@ -35,12 +35,12 @@ pub(crate) struct Provider {
 /// Makes problems of one table, by member.
 type Report<'a> = &'a dyn Fn(Range<usize>, &str, String) -> Problem;
 
-pub(super) fn providers(tables: &[Spanned<ProviderTable>]) -> Result<Vec<Provider>, Problem> {
+pub(super) fn providers(tables: &[Spanned<ProviderTable>], ids: &ProviderIds) -> Result<Vec<Provider>, Problem> {
     let mut all: Vec<Provider> = Vec::new();
     for (index, table) in tables.iter().enumerate() {
         let name = format!("providers[{index}]");
         let report = |span, member: &str, why: String| Problem::new(Some(span), format!("{name}.{member}"), why);
-        let provider = provider(&name, table, &report)?;
+        let provider = provider(&name, table, ids, &report)?;
         let slug = provider.entry.slug();
         let alike = |other: &Provider| other.entry.slug() == slug && other.seen_by.overlaps(&provider.seen_by);
         if let Some(first) = all.iter().position(alike) {
@@ -52,17 +52,23 @@ pub(super) fn providers(tables: &[Spanned<ProviderTable>]) -> Result<Vec<Provide
     Ok(all)
 }
 
-fn provider(name: &str, table: &Spanned<ProviderTable>, report: Report<'_>) -> Result<Provider, Problem> {
+fn provider(
+    name: &str,
+    table: &Spanned<ProviderTable>,
+    ids: &ProviderIds,
+    report: Report<'_>,
+) -> Result<Provider, Problem> {
     let (span, table) = (table.span(), table.get_ref());
     let (slug, id, members) = (&table.slug, &table.provider, &table.members);
-    let Some(known) = ProviderId::parse(id.get_ref()) else {
+    let Some(known) = ids.parse(id.get_ref()) else {
         return Err(report(id.span(), "provider", "there is no provider of this id".to_owned()));
     };
-    if !ResolveLayer::serves(known) {
+    if known.is_built_in() && !ResolveLayer::serves(&known) {
         return Err(report(id.span(), "provider", "this provider is not available in this build".to_owned()));
     }
     let wrong = |span: Range<usize>, member: &str, error: &EntryError| report(span, member, reason(error));
-    let mut entry = Entry::new(slug.get_ref().as_str(), known).map_err(|error| wrong(slug.span(), "slug", &error))?;
+    let mut entry =
+        Entry::new(slug.get_ref().as_str(), known.clone()).map_err(|error| wrong(slug.span(), "slug", &error))?;
     let mut credential = false;
     if let Some(key) = &members.api_key {
         let text = key.get_ref().read().map_err(|why| report(key.span(), "api_key", why))?;
@@ -83,7 +89,7 @@ fn provider(name: &str, table: &Spanned<ProviderTable>, report: Report<'_>) -> R
         signer.note(header, &text);
         entry = entry.with_field(member, &text).map_err(|error| wrong(value.span(), member, &error))?;
     }
-    credential |= signer.signs(known, credential).map_err(|(member, why)| {
+    credential |= signer.signs(&known, credential).map_err(|(member, why)| {
         let found = table.fields.iter().find(|(field, _)| field.get_ref() == member);
         report(found.map_or(id.span(), |(field, _)| field.span()), member, why)
     })?;
