@@ -238,7 +238,8 @@ pub(crate) struct ConfigObject {
 impl ConfigObject {
     /// Whether it holds what a provider takes for proof.
     pub(crate) fn holds_a_credential(&self) -> bool {
-        self.api_key.is_some() || self.field(PortkeyHeader::AwsSecretAccessKey).is_some()
+        let signs = [PortkeyHeader::AwsSecretAccessKey, PortkeyHeader::OraclePrivateKey];
+        self.api_key.is_some() || signs.into_iter().any(|name| self.field(name).is_some())
     }
 
     pub(crate) fn field(&self, name: PortkeyHeader) -> Option<&HeaderValue> {

@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderName, HeaderValue};
 
 use crate::{
-    context::{Credential, Holder, Owner, ProviderId, RateLimit, Rules, Status, UsageLimit},
+    context::{Credential, Holder, Owner, ProviderId, RateLimit, Rules, Status, UsageLimit, one_line},
     header::{self, PortkeyHeader},
     host::{AllowedHosts, CustomHost, HostError},
     secret::Secret,
@@ -104,7 +104,11 @@ impl Entry {
     /// There is no field of this name, or no header may carry the value.
     pub fn with_field(self, name: &str, value: &Secret) -> Result<Self, EntryError> {
         let field = PortkeyHeader::from_field(name).ok_or_else(|| EntryError::Field(name.into()))?;
-        let value = value.header_value("").ok_or_else(|| EntryError::Value(name.into()))?;
+        let value = match field {
+            PortkeyHeader::OraclePrivateKey => Secret::from(one_line(value.expose()).into_owned()).header_value(""),
+            _ => value.header_value(""),
+        };
+        let value = value.ok_or_else(|| EntryError::Value(name.into()))?;
         Ok(self.change(|facts| {
             facts.fields.retain(|(known, _)| *known != field);
             facts.fields.push((field, value));

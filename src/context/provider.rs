@@ -84,6 +84,13 @@ const IDS: [&str; ProviderId::COUNT] = [
     "byollm",
     "localai",
     "deepgram",
+    "passthrough",
+    "bedrock-mantle",
+    "claude-platform-aws",
+    "databricks",
+    "byteplus",
+    "fal-ai",
+    "vllm",
 ];
 
 /// A provider's id: a built-in one's, or one that the operator made up. Ids are compared exactly: `OpenAI` is none. A clone
@@ -109,7 +116,7 @@ enum Id {
 
 impl ProviderId {
     /// How many are built in.
-    pub const COUNT: usize = 77;
+    pub const COUNT: usize = 84;
     /// How many of them Portkey's own validator knows; its error text lists these.
     pub const VALIDATED: usize = 74;
     /// The longest id of the operator's own, in bytes.

@@ -9,7 +9,7 @@ use http::{
 };
 
 use crate::{
-    context::{AwsSigning, Credential, ProviderId, Translation},
+    context::{Credential, ProviderId, Signing, Translation},
     rejection::{Kind, Rejection},
 };
 
@@ -127,7 +127,7 @@ pub struct TargetBuilder {
     origin: HostOrigin,
     placement: Placement,
     credential: Option<(Credential, CredentialSource)>,
-    signing: Option<(AwsSigning, CredentialSource)>,
+    signing: Option<(Signing, CredentialSource)>,
     signed: Option<Vec<Credential>>,
     headers: Vec<ProviderHeader>,
     credential_param: Option<Cow<'static, str>>,
@@ -212,7 +212,7 @@ impl Target {
 
     /// How the request is signed, where the provider asks for it.
     #[must_use]
-    pub fn signing(&self) -> Option<&AwsSigning> {
+    pub fn signing(&self) -> Option<&Signing> {
         self.0.signing.as_ref().map(|(signing, _)| signing)
     }
 
@@ -286,8 +286,8 @@ impl TargetBuilder {
 
     /// Sets how the request is signed, and whose identity that is.
     #[must_use]
-    pub fn sign(mut self, signing: AwsSigning, source: CredentialSource) -> Self {
-        self.signing = Some((signing, source));
+    pub fn sign(mut self, signing: impl Into<Signing>, source: CredentialSource) -> Self {
+        self.signing = Some((signing.into(), source));
         self.placement = Placement::Signature;
         self
     }

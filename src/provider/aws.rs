@@ -13,23 +13,31 @@ use crate::{
         AwsError, AwsIdentity, AwsKeys, AwsRole, AwsSigning, Credential, CredentialSource, Entry, Placement,
         PortkeyHeaders, Principal, RequestConfig, Route, Stage,
     },
-    header::PortkeyHeader,
+    header::{PortkeyHeader, X_API_KEY},
     host::CustomHost,
     rejection::{Kind, Rejection},
     secret::Secret,
 };
 
-/// What a request of AWS's goes out with.
-pub(super) enum Shown {
-    /// A key of Bedrock's, as a bearer token.
+/// What a request that may be signed goes out with.
+pub(super) enum Shown<T = AwsIdentity> {
+    /// A key of the service's own, as a bearer token.
     Key(Credential, CredentialSource),
-    /// A signature.
-    Signature(AwsIdentity, CredentialSource),
+    /// A signature of this one's.
+    Signature(T, CredentialSource),
 }
 
 /// `authorization: Bearer …`.
 pub(super) fn bearer() -> Placement {
     Placement::bearer()
+}
+
+/// Where a key goes in place of a signature.
+pub(super) fn placement(row: &Row) -> Placement {
+    match row.id() {
+        "claude-platform-aws" => Placement::Header { name: X_API_KEY, prefix: "".into() },
+        _ => bearer(),
+    }
 }
 
 /// Where the request goes, with the region and the service of its signature.
@@ -43,7 +51,7 @@ pub(super) fn plan<'f>(
     settings: &Settings,
 ) -> Result<AwsPlan, Rejection> {
     let route = Route::of(&head.method, head.uri.path());
-    if route.asks_a_model() && config.stage == Stage::Read {
+    if route.asks_a_model() && config.stage == Stage::Read && row.provider().has_models_in_paths() {
         // The model is part of the path.
         return Err(Rejection::misassembled("ModelLayer"));
     }
@@ -78,10 +86,7 @@ pub(super) fn shown(
         AwsKeys::new(id, Secret::from(secret), field(AwsSessionToken).map(Secret::from))
             .map_err(|error| bad(bound, error))
     };
-    let source = match bound {
-        Bound::Entry(_) | Bound::Config { saved: true, .. } => CredentialSource::Stored,
-        Bound::Config { .. } | Bound::Headers { .. } => CredentialSource::Caller,
-    };
+    let source = bound.source();
     let own_key = match bound {
         Bound::Entry(entry) => entry.credential().is_some(),
         Bound::Config { object, .. } => object.api_key.is_some(),
@@ -154,7 +159,7 @@ pub(super) fn signing(identity: AwsIdentity, region: &str, service: &str) -> Res
         .map_err(|error| Rejection::new(Kind::InvalidRequest).with_message(error.to_string()))
 }
 
-fn missing(bound: &Bound<'_>, name: PortkeyHeader) -> Rejection {
+pub(super) fn missing(bound: &Bound<'_>, name: PortkeyHeader) -> Rejection {
     match bound {
         Bound::Entry(entry) => Rejection::new(Kind::InvalidRequest).with_message(format!(
             "The provider entry {} holds no {}",

@@ -134,17 +134,24 @@ impl<'r> Bound<'r> {
         row: &Row,
         here: &Placement,
     ) -> Result<Option<(Credential, CredentialSource)>, Rejection> {
-        let (found, source) = match self {
-            Self::Entry(entry) => (entry.credential().cloned(), CredentialSource::Stored),
-            Self::Config { object, saved: true } => (object.api_key.clone(), CredentialSource::Stored),
-            Self::Config { object, saved: false } => (object.api_key.clone(), CredentialSource::Caller),
-            Self::Headers { .. } => (of_headers(&head.headers, here, row.placement()), CredentialSource::Caller),
+        let found = match self {
+            Self::Entry(entry) => entry.credential().cloned(),
+            Self::Config { object, .. } => object.api_key.clone(),
+            Self::Headers { .. } => of_headers(&head.headers, here, row.placement()),
         };
         let found = found.and_then(|credential| without_own_scheme(credential, here));
         if found.is_none() && !row.is_optional() && !self.has_credential_header() {
             return Err(self.missing(row));
         }
-        Ok(found.map(|credential| (credential, source)))
+        Ok(found.map(|credential| (credential, self.source())))
+    }
+
+    /// Whose credential it is.
+    pub(super) fn source(&self) -> CredentialSource {
+        match self {
+            Self::Entry(_) | Self::Config { saved: true, .. } => CredentialSource::Stored,
+            Self::Config { saved: false, .. } | Self::Headers { .. } => CredentialSource::Caller,
+        }
     }
 
     /// Whether an entry brings its credential as a header of its own.

@@ -36,6 +36,8 @@ mod bound;
 mod catalog;
 mod custom;
 mod layer;
+#[cfg(feature = "oracle")]
+mod oci;
 mod own;
 mod resolve;
 mod template;

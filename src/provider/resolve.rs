@@ -8,6 +8,8 @@ use http::{
 
 #[cfg(feature = "bedrock")]
 use super::aws;
+#[cfg(feature = "oracle")]
+use super::oci;
 use super::{
     base::base,
     bound::{Bound, bound, may_ask, may_use},
@@ -15,7 +17,7 @@ use super::{
     layer::Settings,
 };
 #[cfg(feature = "bedrock")]
-use crate::context::AwsSigning;
+use crate::context::Signing;
 use crate::{
     context::{
         Credential, CredentialSource, HostOrigin, Placement, PortkeyHeaders, ProviderHeader, RequestConfig, Route,
@@ -47,7 +49,7 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     let caller = caller(head, &route)?;
     let field = |name| bound.field(row, portkey, name);
     #[cfg(feature = "bedrock")]
-    if row.is_signed() {
+    if row.is_of_aws() {
         let planned = aws::plan(row, head, &caller, config, field, base.as_ref(), settings)?;
         if let Bound::Entry(entry) = &bound {
             // The model that a unified operation's path is made of is the body's.
@@ -55,22 +57,34 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         }
         let signing = |identity| aws::signing(identity, &planned.region, &planned.service);
         let goes = match aws::shown(&bound, head, row, portkey, settings)? {
-            aws::Shown::Key(key, source) => Goes::With(Some((key, source)), aws::bearer()),
+            aws::Shown::Key(key, source) => Goes::With(Some((key, source)), aws::placement(row)),
             aws::Shown::Signature(identity, source) => {
                 if portkey.consumed().is_some_and(|key| aws::leaves(key, &identity)) {
                     return Err(gateway_key());
                 }
-                Goes::Signed(signing(identity)?, source)
+                Goes::Signed(signing(identity)?.into(), source)
             }
         };
         let (uri, target) = target(config, portkey, &route, (row, &bound), (planned.plan, origin), goes)?;
         return Ok((uri, target.translation(planned.translation).other_base(base.is_some()).build()?));
     }
-    let plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
+    let mut plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
     if let Bound::Entry(entry) = &bound {
         may_ask(entry, config, || elsewhere(head, &plan, base.as_ref().filter(|_| origin == HostOrigin::Operator)))?;
     }
+    #[cfg(feature = "oracle")]
+    if row.is_signed() {
+        let goes = match oci::shown(&bound, head, row, portkey)? {
+            aws::Shown::Key(key, source) => Goes::With(Some((key, source)), aws::bearer()),
+            aws::Shown::Signature(key, source) => Goes::Signed(key.into(), source),
+        };
+        let (uri, target) = target(config, portkey, &route, (row, &bound), (plan, origin), goes)?;
+        return Ok((uri, target.build()?));
+    }
     let credential = bound.credential(head, row, &plan.placement)?;
+    if let Some((credential, _)) = &credential {
+        catalog::as_token(row, &mut plan, credential, &head.headers);
+    }
     let goes = Goes::With(credential, plan.placement.clone());
     let (uri, target) = target(config, portkey, &route, (row, &bound), (plan, origin), goes)?;
     Ok((uri, target.other_base(base.is_some()).build()?))
@@ -80,7 +94,7 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
 enum Goes {
     With(Option<(Credential, CredentialSource)>, Placement),
     #[cfg(feature = "bedrock")]
-    Signed(AwsSigning, CredentialSource),
+    Signed(Signing, CredentialSource),
 }
 
 /// The URL of a plan, and what its target is made of.
@@ -124,7 +138,7 @@ fn target(
     Ok((uri, target))
 }
 
-fn gateway_key() -> Rejection {
+pub(super) fn gateway_key() -> Rejection {
     Rejection::new(Kind::InvalidRequest)
         .with_message("The caller's gateway key stands where the provider would read it; it never leaves")
 }

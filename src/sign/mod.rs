@@ -16,6 +16,9 @@
 //! | `Role` | a session that STS gives: one call at a time and role, kept until 5 minutes before it expires. Its place is named by tenant, base identity, role, external id, region and tags, so nobody gets another's |
 //! | `Ambient` | those of a [`ProvideCredentials`]; [`CachedCredentials`] keeps what a function of one's own finds |
 //!
+//! With the feature `oracle`, requests for Oracle's cloud are signed likewise, by the key of one of its users
+//! ([`OciKey`](crate::context::OciKey)): `date`, method and target, `host`, and length, type and SHA-256 of the body.
+//!
 //! It can stand alone in front of any HTTP client, for any service of AWS's:
 //!
 //! ```
@@ -56,6 +59,8 @@ mod head;
 mod job;
 mod key;
 mod layer;
+#[cfg(feature = "oracle")]
+mod oci;
 mod read;
 mod role;
 mod service;
@@ -68,5 +73,8 @@ pub use cached::CachedCredentials;
 pub use credentials::{BoxFuture, KeysFuture, ProvideCredentials};
 pub use future::SignFuture;
 pub use layer::SignLayer;
+#[cfg(feature = "oracle")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oracle")))]
+pub use oci::check_oci_key;
 pub use role::{FetchSts, StsRequest};
 pub use service::Sign;

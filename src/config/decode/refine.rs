@@ -101,6 +101,7 @@ fn is_complete(config: &Json<'_>, provider: &str, vertex: bool, asked: &Asks<'_>
         || slug(config, asked).is_some()
         || (asked.slugs && (both("provider", "custom_host") || HOSTED.iter().any(|name| config.has(name))))
         || (config.has("aws_access_key_id") && config.has("aws_secret_access_key"))
+        || (config.has("oracle_tenancy") && config.has("oracle_private_key"))
         || match provider {
             "ollama" | "triton" => true,
             "vertex-ai" => vertex,

@@ -9,8 +9,8 @@ use crate::{
     Secret,
     context::{
         Asked, AwsIdentity, ConfigObject, ConfigTree, Credential, CredentialSource, Entry, HostOrigin, Metadata, Model,
-        NamedHost, Placement, PortkeyHeaders, Principal, ProviderId, ProviderRef, RequestConfig, Stage, Target,
-        TraceId,
+        NamedHost, Placement, PortkeyHeaders, Principal, ProviderId, ProviderRef, RequestConfig, Signing, Stage,
+        Target, TraceId,
     },
     header::PortkeyHeader,
     host::{CustomHost, TrustedHosts},
@@ -72,7 +72,7 @@ fn resolved(lines: &[(PortkeyHeader, &'static str)], config: RequestConfig) -> R
 }
 
 fn identity(target: &Target) -> &AwsIdentity {
-    target.signing().expect("signed").identity()
+    target.signing().and_then(Signing::aws).expect("signed").identity()
 }
 
 #[test]
@@ -89,7 +89,10 @@ fn stored_keys_go_alone() {
         (target.credential_source(), target.placement()),
         (Some(CredentialSource::Stored), &Placement::Signature)
     );
-    assert_eq!(target.signing().map(|signing| (signing.region(), signing.service())), Some(("us-east-1", "bedrock")));
+    assert_eq!(
+        target.signing().and_then(Signing::aws).map(|signing| (signing.region(), signing.service())),
+        Some(("us-east-1", "bedrock"))
+    );
     let AwsIdentity::Keys(keys) = identity(&target) else { panic!("keys") };
     assert_eq!((keys.access_key_id(), keys.session_token().is_none()), ("AKIDENTRY", true));
     assert!(target.is_unsigned() && target.is_unified());

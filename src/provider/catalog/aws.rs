@@ -12,14 +12,14 @@ use http::{
 use super::{
     Row, bedrock,
     plan::{Plan, headers, join, not_offered},
-    spec::{Auth, OPENAI, Spec, bearer, from, native},
+    spec::{Auth, Extra, OPENAI, Spec, bearer, from, native},
 };
 use crate::{
     context::{Placement, ProviderHeader, Translation, aws_domain},
     header::PortkeyHeader::{
-        self, AwsRegion, AwsService, SagemakerCustomAttributes, SagemakerEnableExplanations,
-        SagemakerInferenceComponent, SagemakerInferenceId, SagemakerSessionId, SagemakerTargetContainerHostname,
-        SagemakerTargetModel, SagemakerTargetVariant,
+        self, AnthropicAwsWorkspaceId, AnthropicBeta, AnthropicVersion, AwsRegion, AwsService,
+        SagemakerCustomAttributes, SagemakerEnableExplanations, SagemakerInferenceComponent, SagemakerInferenceId,
+        SagemakerSessionId, SagemakerTargetContainerHostname, SagemakerTargetModel, SagemakerTargetVariant,
     },
     host::{CustomHost, is_host_label},
     provider::template::refuse,
@@ -46,6 +46,16 @@ pub(super) const SPECS: &[Spec] = &[
         ],
         ..native("sagemaker", "https://runtime.sagemaker.{aws_region}.amazonaws.com", "")
     },
+    Spec { auth: Auth::Signature, ..bearer("bedrock-mantle", "https://bedrock-mantle.{aws_region}.api.aws", "") },
+    Spec {
+        auth: Auth::Signature,
+        headers: &[
+            from("anthropic-workspace-id", AnthropicAwsWorkspaceId),
+            Extra { value: Some("2023-06-01"), ..from("anthropic-version", AnthropicVersion) },
+            from("anthropic-beta", AnthropicBeta),
+        ],
+        ..native("claude-platform-aws", "https://aws-external-anthropic.{aws_region}.api.aws", "/v1")
+    },
 ];
 
 /// Which of AWS's endpoints.
@@ -53,6 +63,8 @@ pub(super) const SPECS: &[Spec] = &[
 pub(super) enum Endpoint {
     /// `{name}.{region}.{domain}`.
     Named(&'static str),
+    /// `{name}.{region}.api.aws`, of which the name is the service, too.
+    Api(&'static str),
     /// A bucket: `{bucket}.s3.{region}.{domain}`. The name is a label.
     Bucket(String),
 }
@@ -108,13 +120,19 @@ pub(crate) fn plan<'f>(
     domain: Option<&str>,
 ) -> Result<AwsPlan, Rejection> {
     let field = |header| field(header).filter(|value| !value.is_empty());
-    let way = if row.id() == "bedrock" { bedrock::way(asked)? } else { sagemaker(asked)? };
-    let default = (row.id() == "bedrock").then_some(DEFAULT_REGION);
+    let way = match row.id() {
+        "bedrock" => bedrock::way(asked)?,
+        "bedrock-mantle" => mantle(asked),
+        "claude-platform-aws" => claude(asked)?,
+        _ => sagemaker(asked)?,
+    };
+    let default = row.id().starts_with("bedrock").then_some(DEFAULT_REGION);
     let region = field(AwsRegion).or(default).ok_or_else(|| refuse(AwsRegion, "is required"))?;
     let region = label(AwsRegion, region)?;
     let service = match (&way.endpoint, field(AwsService)) {
         (Endpoint::Bucket(_), _) => "s3".to_owned(),
         (Endpoint::Named(_), Some(service)) => label(AwsService, service)?,
+        (Endpoint::Api(name), _) => (*name).to_owned(),
         (Endpoint::Named(_), None) => row.id().to_owned(),
     };
     let (scheme, authority, front) = match base {
@@ -143,10 +161,39 @@ fn sagemaker<'a>(asked: &AwsAsked<'a>) -> Result<Way<'a>, Rejection> {
     Ok(Way { endpoint, path: Cow::Borrowed(asked.rest), query: None, header: None, translation: None })
 }
 
+/// Mantle speaks OpenAI's language, and Anthropic's beside it.
+fn mantle<'a>(asked: &AwsAsked<'a>) -> Way<'a> {
+    let path = match asked.rest {
+        "/messages" | "/messages/count_tokens" => Cow::Owned(format!("/anthropic/v1{}", asked.rest)),
+        rest if rest.starts_with("/v1/") || rest.starts_with("/anthropic/") => Cow::Borrowed(rest),
+        rest => Cow::Owned(format!("/v1{rest}")),
+    };
+    as_asked(asked, Endpoint::Api("bedrock-mantle"), path)
+}
+
+/// Anthropic's own routes, and nothing of OpenAI's.
+fn claude<'a>(asked: &AwsAsked<'a>) -> Result<Way<'a>, Rejection> {
+    if *asked.method == Method::POST && OPENAI.contains(&asked.rest) {
+        return Err(not_offered("claude-platform-aws", asked.rest, "/messages"));
+    }
+    let path = match asked.rest {
+        rest if rest.starts_with("/v1/") => Cow::Borrowed(rest),
+        rest => Cow::Owned(format!("/v1{rest}")),
+    };
+    Ok(as_asked(asked, Endpoint::Api("aws-external-anthropic"), path))
+}
+
+/// With the caller's query, but where the body is the question.
+fn as_asked<'a>(asked: &AwsAsked<'a>, endpoint: Endpoint, path: Cow<'a, str>) -> Way<'a> {
+    let query = asked.caller.query().is_none().then(String::new);
+    Way { endpoint, path, query, header: None, translation: None }
+}
+
 fn host(endpoint: &Endpoint, region: &str, domain: Option<&str>) -> Result<Authority, Rejection> {
     let domain = domain.unwrap_or_else(|| aws_domain(region));
     let host = match endpoint {
         Endpoint::Named(name) => format!("{name}.{region}.{domain}"),
+        Endpoint::Api(name) => format!("{name}.{region}.api.aws"),
         Endpoint::Bucket(bucket) => format!("{bucket}.s3.{region}.{domain}"),
     };
     Authority::try_from(host).map_err(|error| Rejection::new(Kind::Internal).with_source(error))
@@ -163,6 +210,15 @@ pub(super) fn label(header: PortkeyHeader, value: &str) -> Result<String, Reject
 /// Whether a host that somebody named is an endpoint of this provider's, in any region, by `https` on its own port.
 /// Buckets and endpoints in somebody's own network are not: anybody can have one.
 pub(super) fn is_own_host(id: &str, host: &CustomHost) -> bool {
+    let api = match id {
+        "bedrock-mantle" => Some("bedrock-mantle."),
+        "claude-platform-aws" => Some("aws-external-anthropic."),
+        _ => None,
+    };
+    if let Some(api) = api {
+        let region = host.host().strip_prefix(api).and_then(|rest| rest.strip_suffix(".api.aws"));
+        return region.is_some_and(is_host_label) && *host.scheme() == Scheme::HTTPS && host.port() == 443;
+    }
     let names: &[&str] = match id {
         "bedrock" => &["bedrock", "bedrock-fips", "bedrock-runtime", "bedrock-runtime-fips", "bedrock-agent-runtime"],
         _ => &["runtime.sagemaker", "runtime-fips.sagemaker"],

@@ -19,6 +19,8 @@ mod aws;
 mod base;
 #[cfg(feature = "bedrock")]
 mod bedrock;
+#[cfg(feature = "oracle")]
+mod oracle;
 mod plan;
 mod rows;
 mod spec;
@@ -26,10 +28,12 @@ mod spec;
 mod spec_tests;
 #[cfg(test)]
 mod tests;
+mod token;
 
 #[cfg(feature = "bedrock")]
 pub(crate) use aws::{AwsAsked, AwsPlan, plan as aws_plan};
 pub(crate) use plan::{Plan, plan};
+pub(crate) use token::as_token;
 
 use std::{
     borrow::Cow,
@@ -81,7 +85,11 @@ static ROWS: LazyLock<Vec<Option<Row>>> = LazyLock::new(|| {
     let signed = aws::SPECS;
     #[cfg(not(feature = "bedrock"))]
     let signed: &[Spec] = &[];
-    let spec = |id: &ProviderId| rows::SPECS.iter().chain(signed).find(|spec| spec.id == id.as_str());
+    #[cfg(feature = "oracle")]
+    let oracle = oracle::SPECS;
+    #[cfg(not(feature = "oracle"))]
+    let oracle: &[Spec] = &[];
+    let spec = |id: &ProviderId| rows::SPECS.iter().chain(signed).chain(oracle).find(|spec| spec.id == id.as_str());
     ProviderId::all().map(|id| spec(&id).map(|spec| Row::new(id.clone(), spec))).collect()
 });
 
@@ -106,8 +114,14 @@ impl Row {
         self.own.as_ref().map(|own| own.base_url())
     }
 
+    /// Whether requests are signed as AWS asks for it.
+    #[cfg(feature = "bedrock")]
+    pub(crate) fn is_of_aws(&self) -> bool {
+        matches!(self.spec.auth, Auth::Signature)
+    }
+
     /// Whether requests are signed.
-    #[cfg(any(feature = "bedrock", test))]
+    #[cfg(any(feature = "oracle", test))]
     pub(crate) fn is_signed(&self) -> bool {
         matches!(self.placement, Placement::Signature)
     }
@@ -129,7 +143,7 @@ impl Row {
     /// `https` on its own port.
     pub(crate) fn is_own_host(&self, host: &CustomHost) -> bool {
         #[cfg(feature = "bedrock")]
-        if self.is_signed() {
+        if self.is_of_aws() {
             return aws::is_own_host(self.spec.id, host);
         }
         let compat = self.compat.iter().map(|(base, _)| base);
@@ -210,6 +224,8 @@ fn placement(auth: Auth) -> Placement {
         Auth::Query(param) => Placement::Query { param: Cow::Borrowed(param) },
         #[cfg(feature = "bedrock")]
         Auth::Signature => Placement::Signature,
+        #[cfg(feature = "oracle")]
+        Auth::OciSignature => Placement::Signature,
         Auth::None => Placement::None,
     }
 }

@@ -137,7 +137,8 @@ fn way<'a, 'f>(
     }
     for (branch, base) in spec.branches.iter().zip(&row.branches) {
         if let Some(tail) = branch.at.tail(method, rest) {
-            if branch.flag.is_none_or(|flag| field(flag) == Some("true")) {
+            let asked = branch.flag.is_none_or(|flag| field(flag) == Some("true"));
+            if asked && branch.given.is_none_or(|name| field(name).is_some()) {
                 return Ok(Way { base: base.as_ref().unwrap_or(&row.base), placement, head: branch.to, tail });
             }
         }

@@ -97,6 +97,8 @@ fn shown(auth: Auth) -> String {
         Auth::Query(param) => format!("?{param}"),
         #[cfg(feature = "bedrock")]
         Auth::Signature => "signed".to_owned(),
+        #[cfg(feature = "oracle")]
+        Auth::OciSignature => "signed".to_owned(),
         Auth::None => String::new(),
     }
 }

@@ -10,7 +10,7 @@ fn found(method: &Method, path: &str, model: Option<&str>, stream: bool) -> Resu
     let (rest, unified) = (route.rest().expect("below /v1"), route.is_unified());
     let way = way(&AwsAsked { method, rest, caller: &caller, unified, model, stream })?;
     let endpoint = match way.endpoint {
-        Endpoint::Named(name) => name.to_owned(),
+        Endpoint::Named(name) | Endpoint::Api(name) => name.to_owned(),
         Endpoint::Bucket(bucket) => format!("s3 {bucket}"),
     };
     let query = way.query.filter(|query| !query.is_empty()).map(|query| format!("?{query}"));
