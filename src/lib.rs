@@ -65,6 +65,7 @@
 //! | `axum` | `FromRequestParts` for [`Principal`](context::Principal), [`TraceId`](context::TraceId), [`Metadata`](context::Metadata) |
 //! | `bedrock` | `SignLayer`, assumed roles, `TranslateLayer`, and the providers `bedrock` and `sagemaker` |
 //! | `aws-ambient` | `aws_ambient`: the gateway's own identity at AWS, for provider entries that use it |
+//! | `oracle` | signatures for Oracle's cloud, the provider `oracle`; it comes with `bedrock`, whose layer it shares |
 //! | `gateway` | the binary `portkey-gateway` |
 //! | `full` | all of them |
 //! | `store`, `redis`, `admin` | nothing yet; the names are kept for what is being built |

@@ -2,15 +2,13 @@
 
 use std::sync::OnceLock;
 
-use crate::support::Seen;
-
 #[cfg(not(feature = "oracle"))]
 pub(crate) fn lines() -> Vec<(String, String)> {
     Vec::new()
 }
 
 #[cfg(not(feature = "oracle"))]
-pub(crate) fn verify(_: &Seen) {
+pub(crate) fn verify(_: &crate::support::Seen) {
     unreachable!("nobody signs")
 }
 

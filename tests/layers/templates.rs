@@ -3,6 +3,7 @@
 
 use http::Method;
 use serde_json::Value;
+use tower_portkey::context::aws_domain;
 
 use crate::support::{BEARER_SK, CHAT, open, request_with, send};
 
@@ -261,7 +262,8 @@ fn no_value_leaves_its_place() {
     let vectors = vectors();
     let mut outcomes = [0, 0];
     for field in FIELDS {
-        for (value, _) in &vectors {
+        // An empty value is none.
+        for (value, _) in vectors.iter().filter(|(value, _)| !value.is_empty()) {
             // In a header, as far as one may carry it.
             let as_header = http::HeaderValue::from_bytes(value.as_bytes()).is_ok();
             let config = field_in_config(field, value);
@@ -283,7 +285,7 @@ fn no_value_leaves_its_place() {
                     if index == 0 {
                         let message = answer.message().unwrap_or_default();
                         let told = message.contains(field.header) || message.contains("would be too long");
-                        assert!(told || answer.header("x").is_none(), "{message}");
+                        assert!(told, "{} {value:?}: {message}", field.header);
                         assert!(value.len() < 4 || !message.contains(value.as_str()), "{message}");
                     }
                     continue;
@@ -291,8 +293,10 @@ fn no_value_leaves_its_place() {
                 outcomes[1] += 1;
                 let uri = &seen.head.uri;
                 let (front, back) = field.around;
+                // AWS's regions have partitions, and those their domains.
+                let back = if back == ".amazonaws.com" { format!(".{}", aws_domain(value)) } else { back.to_owned() };
                 let place = if field.in_host { uri.host().expect("a host") } else { uri.path() };
-                let inner = place.strip_prefix(front).and_then(|rest| rest.strip_suffix(back));
+                let inner = place.strip_prefix(front).and_then(|rest| rest.strip_suffix(&*back));
                 let inner = inner.unwrap_or_else(|| panic!("{} {value:?}: {uri}", field.header));
                 let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || (byte == b'_' && !field.in_host);
                 assert!(!inner.is_empty() && inner.bytes().all(plain), "{} {value:?}: {uri}", field.header);
@@ -321,7 +325,7 @@ fn vectors_of_a_fields_own_name() {
             _ => continue,
         };
         let value = case["value"].as_str().expect("a value");
-        if http::HeaderValue::from_bytes(value.as_bytes()).is_err() {
+        if value.is_empty() || http::HeaderValue::from_bytes(value.as_bytes()).is_err() {
             continue;
         }
         for field in FIELDS.iter().filter(|field| field.header == header) {

@@ -146,7 +146,7 @@ pub(super) static SPECS: &[Spec] = &[
     },
     bearer("lingyi", "https://api.lingyiwanwu.com", "/v1"),
     bearer("zhipu", "https://open.bigmodel.cn/api/paas/v4", ""),
-    bearer("novita-ai", "https://api.novita.ai/v3/openai", "/v1"),
+    bearer("novita-ai", "https://api.novita.ai/openai", "/v1"),
     bearer("monsterapi", "https://llm.monsterapi.ai/v1", ""),
     // The balance and the beta endpoints stand beside `/v1`.
     Spec { branches: &[bare("/user"), bare("/beta")], ..bearer("deepseek", "https://api.deepseek.com", "/v1") },
@@ -160,7 +160,7 @@ pub(super) static SPECS: &[Spec] = &[
     bearer("voyage", "https://api.voyageai.com/v1", ""),
     Spec {
         headers: &[fixed("extra-parameters", "drop")],
-        ..bearer("github", "https://models.inference.ai.azure.com", "")
+        ..bearer("github", "https://models.github.ai/inference", "")
     },
     Spec {
         headers: &[from("deepbricks-organization", OpenAiOrganization), from("deepbricks-project", OpenAiProject)],
@@ -185,21 +185,19 @@ pub(super) static SPECS: &[Spec] = &[
     bearer("inference-net", "https://api.inference.net/v1", ""),
     bearer("sambanova", "https://api.sambanova.ai", "/v1"),
     bearer("lemonfox-ai", "https://api.lemonfox.ai/v1", ""),
-    bearer("upstage", "https://api.upstage.ai/v1/solar", ""),
+    bearer("upstage", "https://api.upstage.ai/v1", ""),
     bearer("lambda", "https://api.lambdalabs.com/v1", ""),
     bearer("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", ""),
     bearer("x-ai", "https://api.x.ai/v1", ""),
     Spec {
-        headers: &[
-            fixed("x-snowflake-authorization-token-type", "KEYPAIR_JWT"),
-            fixed("content-type", "application/json"),
-            fixed("accept", "application/json, text/event-stream"),
-        ],
+        headers: &[fixed("content-type", "application/json"), fixed("accept", "application/json, text/event-stream")],
         compat: Some(Compat {
             base: "https://{snowflake_account}.snowflakecomputing.com/api/v2/cortex/v1",
             paths: &[CHAT, "/messages"],
             auth: BEARER,
         }),
+        // Snowflake tells the kind of a token by looking at it, unless the caller says it.
+        passes: &["x-snowflake-authorization-token-type"],
         ..bearer("cortex", "https://{snowflake_account}.snowflakecomputing.com/api/v2", "")
     },
     bearer("nebius", "https://api.studio.nebius.ai/v1", ""),

@@ -87,7 +87,7 @@ fn where_requests_go() {
         ("perplexity-ai", "/chat/completions", "https://api.perplexity.ai/chat/completions"),
         ("lepton", "/rerank", "https://api.lepton.ai/api/v1/rerank"),
         ("lepton", "/api/v1/rerank", "https://api.lepton.ai/api/v1/rerank"),
-        ("novita-ai", "/models", "https://api.novita.ai/v3/openai/v1/models"),
+        ("novita-ai", "/models", "https://api.novita.ai/openai/v1/models"),
         ("openrouter", "/responses", "https://openrouter.ai/api/v1/responses"),
         ("deepseek", "/user/balance", "https://api.deepseek.com/user/balance"),
         ("deepseek", "/users", "https://api.deepseek.com/v1/users"),

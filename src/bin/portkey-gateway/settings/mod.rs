@@ -9,6 +9,7 @@ mod file;
 mod jwt;
 mod keys;
 mod limits;
+mod oracle;
 mod provider_table;
 mod providers;
 mod review;

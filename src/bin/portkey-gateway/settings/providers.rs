@@ -15,7 +15,7 @@ use super::{
     aws,
     error::Problem,
     keys::moment,
-    limits,
+    limits, oracle,
     provider_table::{Members, ProviderTable},
 };
 
@@ -75,7 +75,7 @@ fn provider(
         credential = !text.is_empty();
         entry = entry.with_api_key(text).map_err(|error| wrong(key.span(), "api_key", &error))?;
     }
-    let mut signer = aws::Fields::default();
+    let (mut signer, mut oracle) = (aws::Fields::default(), oracle::Fields::default());
     for (field, value) in &table.fields {
         let member = field.get_ref();
         let Some(header) = PortkeyHeader::from_field(member) else {
@@ -87,9 +87,14 @@ fn provider(
             CustomHost::operator(text.expose()).map_err(|error| report(value.span(), member, error.to_string()))?;
         }
         signer.note(header, &text);
+        oracle.note(header, &text);
         entry = entry.with_field(member, &text).map_err(|error| wrong(value.span(), member, &error))?;
     }
     credential |= signer.signs(&known, credential).map_err(|(member, why)| {
+        let found = table.fields.iter().find(|(field, _)| field.get_ref() == member);
+        report(found.map_or(id.span(), |(field, _)| field.span()), member, why)
+    })?;
+    credential |= oracle.signs(&known).map_err(|(member, why)| {
         let found = table.fields.iter().find(|(field, _)| field.get_ref() == member);
         report(found.map_or(id.span(), |(field, _)| field.span()), member, why)
     })?;
