@@ -38,7 +38,7 @@ pub(super) struct Settings {
     pub(super) trusted_hosts: TrustedHosts,
     pub(super) base_urls: HashMap<ProviderId, CustomHost>,
     /// Providers that the catalog doesn't have, or has otherwise.
-    own: HashMap<ProviderId, Arc<Row>>,
+    pub(super) own: HashMap<ProviderId, Arc<Row>>,
     /// In place of the domain of a region's own.
     #[cfg(feature = "bedrock")]
     pub(super) aws_domain: Option<Box<str>>,

@@ -99,7 +99,7 @@ async fn check_shows_them_and_says_what_is_wrong() {
     let (good, said) = check(&settings(&upstream, &directory)).await;
     assert!(good, "{said}");
     let line = format!(
-        "custom      in-house ({}; credential in x-in-house-key behind ApiKey; headers x-team x-gate)",
+        "custom      in-house ({}; credential in x-in-house-key behind ApiKey; headers x-gate x-team)",
         upstream.url("/api")
     );
     assert!(said.contains(&line), "{said}");
