@@ -25,7 +25,7 @@ async fn echo() -> Upstream {
 }
 
 fn header(name: &'static str, prefix: &'static str) -> Placement {
-    Placement::Header { name: HeaderName::from_static(name), prefix }
+    Placement::Header { name: HeaderName::from_static(name), prefix: prefix.into() }
 }
 
 #[tokio::test]
