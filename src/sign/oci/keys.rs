@@ -19,7 +19,7 @@ use crate::{
 /// Keys that are kept. About as many as there are users of OCI in use.
 const KEPT: usize = 1024;
 /// The most rounds of PBKDF2 that a passphrase is put through: a caller's key says how many.
-const MOST_ROUNDS: u32 = 100_000;
+const MOST_ROUNDS: u32 = 10_000;
 
 /// Keys that were read, by the digest of text and passphrase. Bounded. A clone is one reference count.
 #[derive(Clone)]
@@ -82,7 +82,7 @@ impl fmt::Debug for OciKeys {
 }
 
 /// Whether a key of OCI's can be read: an RSA key of 2048 to 8192 bits, as PKCS#1 or PKCS#8, which may be encrypted
-/// (PBES2 with at most 100,000 rounds of PBKDF2). For settings, so that a bad one is told before it is used.
+/// (PBES2 with at most 10,000 rounds of PBKDF2). For settings, so that a bad one is told before it is used.
 ///
 /// # Errors
 ///
@@ -105,7 +105,7 @@ fn read(key: &OciKey) -> Result<Pair, &'static str> {
             let passphrase = key.passphrase().ok_or("is encrypted: oracle_key_passphrase is required")?;
             let sealed = EncryptedPrivateKeyInfo::try_from(&der[..]).map_err(|_| "is no PEM of a private key")?;
             if !is_affordable(&sealed.encryption_algorithm) {
-                return Err("is encrypted in a way that is not read: PBES2 with at most 100,000 rounds of PBKDF2 is");
+                return Err("is encrypted in a way that is not read: PBES2 with at most 10,000 rounds of PBKDF2 is");
             }
             let opened = sealed.decrypt(passphrase.expose()).map_err(|_| "can't be decrypted by its passphrase")?;
             KeyPair::from_pkcs8(opened.as_bytes()).map_err(bad)?

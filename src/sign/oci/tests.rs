@@ -136,7 +136,7 @@ fn keys_are_read_in_every_form_that_oracle_hands_out() {
     for (text, passphrase, why) in [
         (sealed(2048), None, "is encrypted: oracle_key_passphrase is required"),
         (sealed(2048), Some("canary"), "can't be decrypted by its passphrase"),
-        (sealed(100_001), Some("open sesame"), "is encrypted in a way that is not read"),
+        (sealed(10_001), Some("open sesame"), "is encrypted in a way that is not read"),
         (small, None, "is no RSA key of 2048 to 8192 bits"),
         (plain.replace("-----END PRIVATE", "-----END PUBLIC"), None, "is no PEM"),
         (plain.replace('M', "*"), None, "is no PEM"),
