@@ -68,6 +68,7 @@
 //! | `bedrock` | `SignLayer`, assumed roles, `TranslateLayer`, and the providers `bedrock` and `sagemaker` |
 //! | `aws-ambient` | `aws_ambient`: the gateway's own identity at AWS, for provider entries that use it |
 //! | `exchange` | `ExchangeLayer`, `AmendLayer`, and the providers `azure-openai`, `azure-ai` and `vertex-ai` |
+//! | `oracle` | signatures for Oracle's cloud, the provider `oracle`; it comes with `bedrock`, whose layer it shares |
 //! | `gateway` | the binary `portkey-gateway` |
 //! | `full` | all of them |
 //! | `store`, `redis`, `admin` | nothing yet; the names are kept for what is being built |

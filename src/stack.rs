@@ -10,13 +10,13 @@ use crate::{
     ConfigLayer, ExtractLayer, InjectLayer, LimitGateLayer, LimitLayer, ModelLayer, PortkeyAuthLayer,
     RequireScopeLayer, RescueLayer, ResolveLayer, StrategyLayer,
     config::{Config, NoConfigs},
-    context::ProviderId,
+    context::{ProviderId, ProviderIds},
     extract::Extract,
     host::{CustomHost, TrustedHosts},
     inject::Forwarded,
     limit::{ByBody, Limit, LimitGate, NoCounter, PriceTable},
     model::{Model, NoEntries},
-    provider::Resolve,
+    provider::{Provider, Resolve},
     rejection::PortkeyJson,
     rescue::Rescue,
     strategy::Strategy,
@@ -94,8 +94,7 @@ impl PortkeyLayer<Anonymous> {
     pub fn builder() -> PortkeyLayerBuilder<Unset> {
         PortkeyLayerBuilder {
             auth: Unset(()),
-            trusted_hosts: TrustedHosts::default(),
-            saved_only: false,
+            named: Named::default(),
             resolve: ResolveLayer::new(),
             sent: SentLayer::default(),
             body_limit: None,
@@ -139,8 +138,7 @@ pub struct Unset(());
 #[must_use]
 pub struct PortkeyLayerBuilder<A, C = NoConfigs, E = NoEntries, K = NoCounter> {
     auth: A,
-    trusted_hosts: TrustedHosts,
-    saved_only: bool,
+    named: Named,
     resolve: ResolveLayer,
     sent: SentLayer,
     body_limit: Option<usize>,
@@ -148,6 +146,14 @@ pub struct PortkeyLayerBuilder<A, C = NoConfigs, E = NoEntries, K = NoCounter> {
     entries: E,
     counter: K,
     metering: Metering,
+}
+
+/// What callers may name.
+#[derive(Clone, Debug, Default)]
+struct Named {
+    trusted_hosts: TrustedHosts,
+    saved_only: bool,
+    providers: ProviderIds,
 }
 
 /// How tokens and cost are counted.
@@ -181,84 +187,29 @@ impl<C, E, K> PortkeyLayerBuilder<Unset, C, E, K> {
     }
 
     fn with<A>(self, auth: A) -> PortkeyLayerBuilder<A, C, E, K> {
-        let Self {
-            auth: Unset(()),
-            trusted_hosts,
-            saved_only,
-            resolve,
-            sent,
-            body_limit,
-            configs,
-            entries,
-            counter,
-            metering,
-        } = self;
-        PortkeyLayerBuilder {
-            auth,
-            trusted_hosts,
-            saved_only,
-            resolve,
-            sent,
-            body_limit,
-            configs,
-            entries,
-            counter,
-            metering,
-        }
+        let Self { auth: Unset(()), named, resolve, sent, body_limit, configs, entries, counter, metering } = self;
+        PortkeyLayerBuilder { auth, named, resolve, sent, body_limit, configs, entries, counter, metering }
     }
 }
 
 impl<A, C, E, K> PortkeyLayerBuilder<A, C, E, K> {
     /// Where saved configs are found ([`ResolveConfig`](crate::config::ResolveConfig)); nowhere unless set.
     pub fn configs<C2>(self, configs: C2) -> PortkeyLayerBuilder<A, C2, E, K> {
-        let Self { auth, trusted_hosts, saved_only, resolve, sent, body_limit, entries, counter, metering, .. } = self;
-        PortkeyLayerBuilder {
-            auth,
-            trusted_hosts,
-            saved_only,
-            resolve,
-            sent,
-            body_limit,
-            configs,
-            entries,
-            counter,
-            metering,
-        }
+        let Self { auth, named, resolve, sent, body_limit, entries, counter, metering, .. } = self;
+        PortkeyLayerBuilder { auth, named, resolve, sent, body_limit, configs, entries, counter, metering }
     }
 
     /// Where provider entries are found ([`ResolveProvider`](crate::model::ResolveProvider)); nowhere unless set.
     pub fn entries<E2>(self, entries: E2) -> PortkeyLayerBuilder<A, C, E2, K> {
-        let Self { auth, trusted_hosts, saved_only, resolve, sent, body_limit, configs, counter, metering, .. } = self;
-        PortkeyLayerBuilder {
-            auth,
-            trusted_hosts,
-            saved_only,
-            resolve,
-            sent,
-            body_limit,
-            configs,
-            entries,
-            counter,
-            metering,
-        }
+        let Self { auth, named, resolve, sent, body_limit, configs, counter, metering, .. } = self;
+        PortkeyLayerBuilder { auth, named, resolve, sent, body_limit, configs, entries, counter, metering }
     }
 
     /// Who counts what callers and entries use ([`Counter`](crate::limit::Counter)). Nobody unless set: then whoever has
     /// limits is refused.
     pub fn limits<K2>(self, counter: K2) -> PortkeyLayerBuilder<A, C, E, K2> {
-        let Self { auth, trusted_hosts, saved_only, resolve, sent, body_limit, configs, entries, metering, .. } = self;
-        PortkeyLayerBuilder {
-            auth,
-            trusted_hosts,
-            saved_only,
-            resolve,
-            sent,
-            body_limit,
-            configs,
-            entries,
-            counter,
-            metering,
-        }
+        let Self { auth, named, resolve, sent, body_limit, configs, entries, metering, .. } = self;
+        PortkeyLayerBuilder { auth, named, resolve, sent, body_limit, configs, entries, counter, metering }
     }
 
     /// What tokens cost, for budgets in USD; nothing unless set.
@@ -281,19 +232,27 @@ impl<A, C, E, K> PortkeyLayerBuilder<A, C, E, K> {
 
     /// Private and loopback hosts that callers may name as custom host; none unless set.
     pub fn trusted_hosts(mut self, hosts: TrustedHosts) -> Self {
-        self.trusted_hosts = hosts;
+        self.named.trusted_hosts = hosts;
         self
     }
 
     /// Whether callers may name stored entries and saved configs only ([`ConfigLayer::saved_only`]); not unless set.
     pub fn saved_only(mut self, saved_only: bool) -> Self {
-        self.saved_only = saved_only;
+        self.named.saved_only = saved_only;
         self
     }
 
     /// The operator's own base URL for a built-in provider ([`CustomHost::operator`]).
     pub fn base_url(mut self, provider: ProviderId, url: CustomHost) -> Self {
         self.resolve = self.resolve.base_url(provider, url);
+        self
+    }
+
+    /// Adds a provider that the catalog doesn't have ([`ProviderSpec`](crate::provider::ProviderSpec), or an own
+    /// [`Provider`]). Everybody may name it by its id, like a built-in one.
+    pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
+        self.named.providers = self.named.providers.with(provider.id());
+        self.resolve = self.resolve.provider(provider);
         self
     }
 
@@ -329,6 +288,7 @@ impl<C, E, K: Clone> PortkeyLayerBuilder<Anonymous, C, E, K> {
 
 impl<A, C, E, K: Clone> PortkeyLayerBuilder<A, C, E, K> {
     fn finish(self) -> PortkeyLayer<A, C, E, K> {
+        let Named { trusted_hosts, saved_only, providers } = self.named;
         // Where callers are authenticated, no request comes here without a principal.
         let callers = LimitLayer::callers(self.counter.clone()).allow_anonymous();
         let model = ModelLayer::new(self.entries);
@@ -337,10 +297,11 @@ impl<A, C, E, K: Clone> PortkeyLayerBuilder<A, C, E, K> {
             extract: ExtractLayer::new(),
             auth: self.auth,
             gate: LimitGateLayer::with_anonymous(self.counter.clone()),
-            resolve: self.resolve.trusted_hosts(self.trusted_hosts.clone()),
+            resolve: self.resolve.trusted_hosts(trusted_hosts.clone()),
             config: ConfigLayer::new()
-                .trusted_hosts(self.trusted_hosts)
-                .saved_only(self.saved_only)
+                .trusted_hosts(trusted_hosts)
+                .saved_only(saved_only)
+                .providers(providers)
                 .configs(self.configs),
             model: match self.body_limit {
                 Some(bytes) => model.limit(bytes),
@@ -356,6 +317,6 @@ impl<A, C, E, K: Clone> PortkeyLayerBuilder<A, C, E, K> {
 
 impl<A, C, E, K> fmt::Debug for PortkeyLayerBuilder<A, C, E, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PortkeyLayerBuilder").field("trusted_hosts", &self.trusted_hosts).finish_non_exhaustive()
+        f.debug_struct("PortkeyLayerBuilder").field("named", &self.named).finish_non_exhaustive()
     }
 }

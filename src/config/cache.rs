@@ -66,11 +66,18 @@ impl std::fmt::Debug for Decoded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::ProviderId;
 
     #[test]
     fn a_text_is_decoded_once_for_each_way_to_read_it() {
         let decoded = Decoded::new();
-        let open = Asks { provider_header: false, slugs: false, saved: false, host: &|_, _| None };
+        let open = Asks {
+            provider_header: false,
+            slugs: false,
+            saved: false,
+            provider: &ProviderId::parse,
+            host: &|_, _| None,
+        };
         let hosted = Asks { slugs: true, ..open };
         let json = br#"{"provider":"@prod"}"#;
         assert!(decoded.get(json, &open).is_err());
@@ -83,7 +90,13 @@ mod tests {
     #[test]
     fn what_is_kept_has_a_limit() {
         let decoded = Decoded::new();
-        let asked = Asks { provider_header: false, slugs: false, saved: false, host: &|_, _| None };
+        let asked = Asks {
+            provider_header: false,
+            slugs: false,
+            saved: false,
+            provider: &ProviderId::parse,
+            host: &|_, _| None,
+        };
         for number in 0..2000 {
             let long = "x".repeat(8000);
             let json = format!(r#"{{"provider":"openai","api_key":"{number}","name":"{long}"}}"#);

@@ -17,7 +17,7 @@ use super::{
     saved::{NoConfigs, ResolveConfig, SavedConfig},
 };
 use crate::{
-    context::{Asked, ConfigTree, ProviderRef, RequestConfig},
+    context::{Asked, ConfigTree, ProviderIds, ProviderRef, RequestConfig},
     guard::{Decision, Guard, GuardLayer, GuardService},
     host::TrustedHosts,
     rejection::{PortkeyJson, Rejection},
@@ -28,6 +28,7 @@ use crate::{
 pub struct ConfigLayer<C = NoConfigs, R = PortkeyJson> {
     trusted_hosts: TrustedHosts,
     saved_only: bool,
+    providers: ProviderIds,
     configs: C,
     decoded: Arc<Decoded>,
     render: R,
@@ -41,6 +42,7 @@ pub type Config<S, C = NoConfigs, R = PortkeyJson> = GuardService<S, ConfigGuard
 pub struct ConfigGuard<C> {
     trusted_hosts: TrustedHosts,
     saved_only: bool,
+    providers: ProviderIds,
     configs: C,
     decoded: Arc<Decoded>,
 }
@@ -50,8 +52,8 @@ impl ConfigLayer {
     #[must_use]
     pub fn new() -> Self {
         let decoded = Arc::new(Decoded::new());
-        let trusted_hosts = TrustedHosts::default();
-        Self { trusted_hosts, saved_only: false, configs: NoConfigs, decoded, render: PortkeyJson }
+        let (trusted_hosts, providers) = (TrustedHosts::default(), ProviderIds::default());
+        Self { trusted_hosts, saved_only: false, providers, configs: NoConfigs, decoded, render: PortkeyJson }
     }
 }
 
@@ -59,8 +61,8 @@ impl<C, R> ConfigLayer<C, R> {
     /// Where saved configs are found; nowhere unless set.
     #[must_use]
     pub fn configs<C2>(self, configs: C2) -> ConfigLayer<C2, R> {
-        let Self { trusted_hosts, saved_only, decoded, render, .. } = self;
-        ConfigLayer { trusted_hosts, saved_only, configs, decoded, render }
+        let Self { trusted_hosts, saved_only, providers, decoded, render, .. } = self;
+        ConfigLayer { trusted_hosts, saved_only, providers, configs, decoded, render }
     }
 
     /// Private and loopback hosts that callers may name as custom host; none unless set.
@@ -82,11 +84,19 @@ impl<C, R> ConfigLayer<C, R> {
         self
     }
 
+    /// The ids that headers and configs may name; the built-in ones unless set.
+    #[must_use]
+    pub fn providers(mut self, providers: ProviderIds) -> Self {
+        self.providers = providers;
+        self.decoded = Arc::new(Decoded::new());
+        self
+    }
+
     /// Replaces the look of refusals.
     #[must_use]
     pub fn render<R2>(self, render: R2) -> ConfigLayer<C, R2> {
-        let Self { trusted_hosts, saved_only, configs, decoded, .. } = self;
-        ConfigLayer { trusted_hosts, saved_only, configs, decoded, render }
+        let Self { trusted_hosts, saved_only, providers, configs, decoded, .. } = self;
+        ConfigLayer { trusted_hosts, saved_only, providers, configs, decoded, render }
     }
 }
 
@@ -109,6 +119,7 @@ impl<S, C: Clone, R: Clone> Layer<S> for ConfigLayer<C, R> {
         let guard = ConfigGuard {
             trusted_hosts: self.trusted_hosts.clone(),
             saved_only: self.saved_only,
+            providers: self.providers.clone(),
             configs: self.configs.clone(),
             decoded: Arc::clone(&self.decoded),
         };
@@ -121,7 +132,8 @@ impl<C: ResolveConfig> Guard for ConfigGuard<C> {
     type Future = ConfigFuture<C::Future>;
 
     fn decide(&self, head: &Parts) -> Decision<RequestConfig, Self::Future> {
-        let Read { asked, forward, named, source, hosted } = match read(head, &self.trusted_hosts, self.saved_only) {
+        let read = read(head, &self.trusted_hosts, &self.providers, self.saved_only);
+        let Read { asked, forward, named, source, hosted } = match read {
             Ok(read) => read,
             Err(refused) => return Decision::refuse(refused),
         };
@@ -130,7 +142,8 @@ impl<C: ResolveConfig> Guard for ConfigGuard<C> {
             (Source::None, Ok(())) => Decision::Now(Ok(config(asked, named, None))),
             (Source::Inline(json), forward) => {
                 let host = |url: &str, may_defer| named_host(url, &self.trusted_hosts, may_defer).ok();
-                let asks = Asks { provider_header: named.is_some(), slugs: hosted, saved: false, host: &host };
+                let (provider_header, provider) = (named.is_some(), |id: &str| self.providers.parse(id));
+                let asks = Asks { provider_header, slugs: hosted, saved: false, provider: &provider, host: &host };
                 let decoded = self.decoded.get(json.as_bytes(), &asks);
                 let decoded = decoded.map_err(Rejection::from).and_then(|tree| forward.map(|()| tree));
                 Decision::Now(decoded.map(|tree| config(asked, named, Some(tree))))

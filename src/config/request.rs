@@ -7,7 +7,7 @@ use super::{
     inline,
 };
 use crate::{
-    context::{Asked, NamedHost, PortkeyHeaders, Principal, ProviderRef, Route, Workspace},
+    context::{Asked, NamedHost, PortkeyHeaders, Principal, ProviderIds, ProviderRef, Route, Workspace},
     header::PortkeyHeader,
     host::{CustomHost, HostErrorKind, TrustedHosts},
     rejection::{Kind, Rejection},
@@ -42,7 +42,12 @@ pub(super) enum Source<'h> {
 
 /// Reads and checks the headers. The rules that know stored entries and saved configs hold where a caller was
 /// authenticated; otherwise those of the open source gateway.
-pub(super) fn read<'h>(head: &'h Parts, trusted: &TrustedHosts, saved_only: bool) -> Result<Read<'h>, Rejection> {
+pub(super) fn read<'h>(
+    head: &'h Parts,
+    trusted: &TrustedHosts,
+    providers: &ProviderIds,
+    saved_only: bool,
+) -> Result<Read<'h>, Rejection> {
     let portkey = head.extensions.get::<PortkeyHeaders>().ok_or_else(|| Rejection::misassembled("ExtractLayer"))?;
     let caller = head.extensions.get::<Principal>();
     let route = Route::of(&head.method, head.uri.path());
@@ -64,7 +69,11 @@ pub(super) fn read<'h>(head: &'h Parts, trusted: &TrustedHosts, saved_only: bool
         return Err(refused("Either x-portkey-config or x-portkey-provider header is required"));
     }
     let provider = match provider {
-        Some(Err(_)) => return Err(refused("Invalid provider passed")),
+        // The header knows the built-in ones only.
+        Some(Err(_)) => match portkey.text(PortkeyHeader::Provider).and_then(|id| providers.parse(id)) {
+            Some(own) => Some(ProviderRef::Id(own)),
+            None => return Err(refused("Invalid provider passed")),
+        },
         Some(Ok(ProviderRef::Slug(_))) if caller.is_none() => return Err(refused("Invalid provider passed")),
         Some(Ok(provider)) => Some(provider),
         None => None,

@@ -11,7 +11,7 @@ use super::{
     request::{is_id, named_host, refused},
 };
 use crate::{
-    context::{ConfigTree, Scoped, Visibility, Workspace},
+    context::{ConfigTree, ProviderIds, Scoped, Visibility, Workspace},
     guard::Decision,
     host::TrustedHosts,
     rejection::Rejection,
@@ -66,11 +66,22 @@ impl SavedConfig {
     /// The id is none, or the config is refused as it would be in a header: the [message](Rejection::message) and the
     /// [details](Rejection::details) say why, and repeat no value.
     pub fn parse(id: &str, json: &str, trusted: &TrustedHosts) -> Result<Self, Rejection> {
+        Self::parse_for(id, json, trusted, &ProviderIds::default())
+    }
+
+    /// The same for a layer that knows other providers beside the built-in ones
+    /// ([`ConfigLayer::providers`](crate::ConfigLayer::providers)).
+    ///
+    /// # Errors
+    ///
+    /// As for [`parse`](SavedConfig::parse).
+    pub fn parse_for(id: &str, json: &str, trusted: &TrustedHosts, providers: &ProviderIds) -> Result<Self, Rejection> {
         if !is_id(id) {
             return Err(refused("A config's id is made of pc- and up to 252 letters, digits, `_` and `-`"));
         }
         let host = |url: &str, may_defer| named_host(url, trusted, may_defer).ok();
-        let asked = Asks { provider_header: true, slugs: true, saved: true, host: &host };
+        let provider = |id: &str| providers.parse(id);
+        let asked = Asks { provider_header: true, slugs: true, saved: true, provider: &provider, host: &host };
         Ok(Self(Arc::new(Saved { id: id.into(), tree: Arc::new(decode(json.as_bytes(), &asked)?) })))
     }
 

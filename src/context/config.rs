@@ -242,10 +242,11 @@ pub(crate) struct ConfigObject {
 impl ConfigObject {
     /// Whether it holds what a provider takes for proof.
     pub(crate) fn holds_a_credential(&self) -> bool {
-        const PROOFS: [PortkeyHeader; 4] = [
+        const PROOFS: [PortkeyHeader; 5] = [
             PortkeyHeader::AwsSecretAccessKey,
             PortkeyHeader::AzureAdToken,
             PortkeyHeader::AzureEntraClientSecret,
+            PortkeyHeader::OraclePrivateKey,
             PortkeyHeader::VertexServiceAccountJson,
         ];
         self.api_key.is_some() || PROOFS.iter().any(|proof| self.field(*proof).is_some())
@@ -254,7 +255,7 @@ impl ConfigObject {
     /// Whether the model of a body decides about the provider's URL, or about what goes out in its place.
     pub(crate) fn has_models_in_paths(&self) -> bool {
         let field = |name| self.field(name).and_then(|value| value.to_str().ok());
-        let own = match self.provider {
+        let own = match &self.provider {
             Some(ProviderRef::Id(id)) if !self.passthrough => id.has_models_in_paths(field),
             _ => false,
         };

@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderName, HeaderValue};
 
 use crate::{
-    context::{Credential, Deployment, Holder, Owner, ProviderId, RateLimit, Rules, Status, UsageLimit},
+    context::{Credential, Deployment, Holder, Owner, ProviderId, RateLimit, Rules, Status, UsageLimit, one_line},
     header::{self, PortkeyHeader},
     host::{AllowedHosts, CustomHost, HostError},
     secret::Secret,
@@ -113,6 +113,7 @@ impl Entry {
             PortkeyHeader::VertexServiceAccountJson => {
                 Secret::new(value.expose().replace(['\r', '\n', '\t'], " ")).header_value("")
             }
+            PortkeyHeader::OraclePrivateKey => Secret::from(one_line(value.expose()).into_owned()).header_value(""),
             _ => value.header_value(""),
         };
         let value = line.ok_or_else(|| EntryError::Value(name.into()))?;
@@ -204,8 +205,8 @@ impl Entry {
 
     /// The provider.
     #[must_use]
-    pub fn provider(&self) -> ProviderId {
-        self.0.provider
+    pub fn provider(&self) -> &ProviderId {
+        &self.0.provider
     }
 
     /// The base URL that takes the place of the provider's own.

@@ -1,64 +1,19 @@
 //! Where a request goes, and with which credential: one value, so that the two can't be mixed up.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use http::{
-    HeaderName, HeaderValue,
+    HeaderName,
     uri::{Authority, Scheme},
 };
 
 use crate::{
     context::{
-        Amendment, AwsSigning, Credential, CredentialSource, HostOrigin, ProviderId, TokenExchange, Translation,
+        Amendment, Credential, CredentialSource, HostOrigin, Placement, ProviderHeader, ProviderId, Signing,
+        TokenExchange, Translation,
     },
     rejection::{Kind, Rejection},
 };
-
-/// Where a provider wants its credential.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Placement {
-    /// In a header, behind a prefix such as `Bearer `.
-    Header {
-        /// The header's name.
-        name: HeaderName,
-        /// What stands before the credential, with its space.
-        prefix: &'static str,
-    },
-    /// In the query, as the value of a parameter.
-    Query {
-        /// The parameter's name.
-        param: &'static str,
-    },
-    /// In a signature over the whole request ([`Target::signing`]); the secret itself goes nowhere.
-    Signature,
-    /// Nowhere.
-    None,
-}
-
-impl Placement {
-    /// The name of the header or parameter.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        match self {
-            Self::Header { name, .. } => Some(name.as_str()),
-            Self::Query { param } => Some(param),
-            Self::Signature | Self::None => None,
-        }
-    }
-}
-
-/// A header that a provider gets beside the credential.
-#[derive(Clone, Debug)]
-pub struct ProviderHeader {
-    /// Its name.
-    pub name: HeaderName,
-    /// Its value.
-    pub value: HeaderValue,
-    /// Whether it takes the place of a caller's own. A fixed default doesn't; a value that the config or a header of
-    /// Portkey's sets does.
-    pub replaces: bool,
-}
 
 /// One provider, its host and the credential for it.
 ///
@@ -76,11 +31,11 @@ pub struct TargetBuilder {
     origin: HostOrigin,
     placement: Placement,
     credential: Option<(Credential, CredentialSource)>,
-    signing: Option<(AwsSigning, CredentialSource)>,
+    signing: Option<(Signing, CredentialSource)>,
     signed: Option<Vec<Credential>>,
     exchange: Option<(TokenExchange, CredentialSource)>,
     headers: Vec<ProviderHeader>,
-    credential_param: Option<&'static str>,
+    credential_param: Option<Cow<'static, str>>,
     forward: Vec<HeaderName>,
     unified: bool,
     timeout: Option<Duration>,
@@ -116,8 +71,8 @@ impl Target {
 
     /// The provider.
     #[must_use]
-    pub fn provider(&self) -> ProviderId {
-        self.0.provider
+    pub fn provider(&self) -> &ProviderId {
+        &self.0.provider
     }
 
     /// The scheme of the provider's URL.
@@ -184,7 +139,7 @@ impl Target {
 
     /// How the request is signed, where the provider asks for it.
     #[must_use]
-    pub fn signing(&self) -> Option<&AwsSigning> {
+    pub fn signing(&self) -> Option<&Signing> {
         self.0.signing.as_ref().map(|(signing, _)| signing)
     }
 
@@ -215,10 +170,10 @@ impl Target {
     /// The parameter of the query in which the provider takes credentials on some of its routes. A caller's own is taken
     /// away on all of them.
     #[must_use]
-    pub fn credential_param(&self) -> Option<&'static str> {
-        match self.0.placement {
+    pub fn credential_param(&self) -> Option<&str> {
+        match &self.0.placement {
             Placement::Query { param } => Some(param),
-            _ => self.0.credential_param,
+            _ => self.0.credential_param.as_deref(),
         }
     }
 
@@ -264,8 +219,8 @@ impl TargetBuilder {
 
     /// Sets how the request is signed, and whose identity that is.
     #[must_use]
-    pub fn sign(mut self, signing: AwsSigning, source: CredentialSource) -> Self {
-        self.signing = Some((signing, source));
+    pub fn sign(mut self, signing: impl Into<Signing>, source: CredentialSource) -> Self {
+        self.signing = Some((signing.into(), source));
         self.placement = Placement::Signature;
         self
     }
@@ -287,7 +242,7 @@ impl TargetBuilder {
 
     /// Sets the parameter of the query in which the provider takes credentials on other routes.
     #[must_use]
-    pub fn credential_param(mut self, param: Option<&'static str>) -> Self {
+    pub fn credential_param(mut self, param: Option<Cow<'static, str>>) -> Self {
         self.credential_param = param;
         self
     }
@@ -370,6 +325,8 @@ impl fmt::Debug for TargetBuilder {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -383,10 +340,11 @@ mod tests {
             (HostOrigin::Catalog, CredentialSource::Stored, true),
             (HostOrigin::Operator, CredentialSource::Stored, true),
         ] {
-            let placement = Placement::Header { name: http::header::AUTHORIZATION, prefix: "Bearer " };
-            let target = Target::builder(provider, Scheme::HTTPS, Authority::from_static("evil.example"), origin)
-                .credential(credential.clone(), source, placement)
-                .build();
+            let placement = Placement::bearer();
+            let target =
+                Target::builder(provider.clone(), Scheme::HTTPS, Authority::from_static("evil.example"), origin)
+                    .credential(credential.clone(), source, placement)
+                    .build();
             assert_eq!(target.is_ok(), fits, "{origin:?} {source:?}");
             assert!(!format!("{target:?}").contains("canary"));
         }

@@ -59,7 +59,7 @@ pub(super) fn marks(
     let trace_id = portkey.map(|portkey| (TRACE_ID, portkey.trace_id().header_value()));
     trace_id.into_iter().chain([
         (LAST_USED_OPTION_INDEX, index),
-        (PROVIDER, HeaderValue::from_static(target.provider().as_str())),
+        (PROVIDER, target.provider().header_value()),
         (RETRY_ATTEMPT_COUNT, HeaderValue::from(retries)),
         (CACHE_STATUS, HeaderValue::from_static("DISABLED")),
     ])
@@ -77,7 +77,7 @@ mod tests {
         let mut secret = HeaderValue::from_static("own-secret-1");
         secret.set_sensitive(true);
         Target::builder(provider, Scheme::HTTPS, Authority::from_static("h.example"), HostOrigin::Catalog)
-            .credential(credential, CredentialSource::Stored, Placement::Query { param: "key" })
+            .credential(credential, CredentialSource::Stored, Placement::Query { param: "key".into() })
             .header(ProviderHeader { name: HeaderName::from_static("x-own"), value: secret, replaces: true })
             .build()
             .expect("a target")

@@ -28,7 +28,7 @@ use tokio::{
 
 use super::{client::Client, error, future::ForwardFuture, response::Cookies};
 use crate::{
-    context::{CredentialSource, Handshake, HostOrigin, PortkeyHeaders, Target, TraceId},
+    context::{CredentialSource, Handshake, HostOrigin, PortkeyHeaders, ProviderId, Target, TraceId},
     rejection::{Kind, Rejection},
 };
 
@@ -88,7 +88,7 @@ pub(super) fn begin(answer: &mut Response<Incoming>, facts: &mut Extensions) -> 
     }
     let idle = facts.get::<Idle>().map_or(LINGER, |idle| idle.0);
     let trace_id = facts.get::<PortkeyHeaders>().map(|headers| headers.trace_id().clone());
-    let provider = facts.get::<Target>().map(|target| target.provider().as_str());
+    let provider = facts.get::<Target>().map(|target| target.provider().clone());
     let upgrade = upgrade::on(answer);
     tokio::spawn(async move {
         let both = async { Ok::<_, hyper::Error>((caller.await?, upgrade.await?)) };
@@ -97,7 +97,7 @@ pub(super) fn begin(answer: &mut Response<Incoming>, facts: &mut Extensions) -> 
         let session = pipe(TokioIo::new(caller), TokioIo::new(provider_side), idle).await;
         tracing::info!(
             target: "tower_portkey::session",
-            provider,
+            provider = provider.as_ref().map(ProviderId::as_str),
             trace_id = trace_id.as_ref().map(TraceId::as_str),
             sent = session.sent,
             received = session.received,

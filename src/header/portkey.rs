@@ -167,6 +167,8 @@ portkey_headers! {
     StabilityClientVersion = "stability-client-version", "stability_client_version";
     MistralFimCompletion = "mistral-fim-completion", "mistral_fim_completion";
     DatabricksWorkspace = "databricks-workspace", "databricks_workspace";
+    DatabricksServingEndpointName = "databricks-serving-endpoint-name", "databricks_serving_endpoint_name";
+    ByteplusRegion = "byteplus-region", "byteplus_region";
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@
 //! let service = InjectLayer::new().layer(leaf);
 //!
 //! let credential = Credential::from_raw(&HeaderValue::from_static("sk-provider")).unwrap();
-//! let placement = Placement::Header { name: header::HeaderName::from_static("x-api-key"), prefix: "" };
+//! let placement = Placement::Header { name: header::HeaderName::from_static("x-api-key"), prefix: "".into() };
 //! let target = Target::builder(
 //!     ProviderId::parse("anthropic").unwrap(),
 //!     Scheme::HTTPS,

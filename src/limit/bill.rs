@@ -9,7 +9,7 @@ use super::{
     scan::Scan,
     usage::Usage,
 };
-use crate::context::{ProviderRef, RequestConfig, Target, models_in};
+use crate::context::{ProviderId, ProviderRef, RequestConfig, Target, models_in};
 
 /// What is known of a request for the sake of its bill.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Bill {
     question: Question,
     estimate: Estimate,
     prices: PriceTable,
-    provider: Option<&'static str>,
+    provider: Option<ProviderId>,
     /// By the config.
     model: Option<Box<str>>,
 }
@@ -46,14 +46,14 @@ impl Bill {
     pub(super) fn look(&mut self, facts: &Extensions) {
         let config = facts.get::<RequestConfig>();
         let named = |config: &RequestConfig| match (config.entry(), config.provider()?) {
-            (Some(entry), _) => Some(entry.provider().as_str()),
-            (None, ProviderRef::Id(id)) => Some(id.as_str()),
+            (Some(entry), _) => Some(entry.provider().clone()),
+            (None, ProviderRef::Id(id)) => Some(id.clone()),
             (None, ProviderRef::Slug(_)) => None,
         };
-        let provider =
-            facts.get::<Target>().map(|target| target.provider().as_str()).or_else(|| config.and_then(named));
+        let provider = facts.get::<Target>().map(|target| target.provider().clone());
+        let provider = provider.or_else(|| config.and_then(named));
         let model = config.and_then(|config| config.model.body.as_ref());
-        self.provider = provider.or(self.provider);
+        self.provider = provider.or_else(|| self.provider.take());
         self.model = model.cloned().or_else(|| self.model.take());
     }
 
@@ -69,7 +69,8 @@ impl Bill {
         }
         let asked = self.estimate.output;
         let model = self.model.as_deref().or(self.estimate.model.as_deref());
-        let cost = |input, output| self.prices.most(self.provider, model, &Usage { input, output, ..Usage::default() });
+        let provider = self.provider.as_ref().map(ProviderId::as_str);
+        let cost = |input, output| self.prices.most(provider, model, &Usage { input, output, ..Usage::default() });
         let (prompt, output) = (self.estimate.prompt, asked.unwrap_or(output));
         // A price that may be another one's is a guess, too.
         let known = asked.filter(|_| self.provider.is_some() && model.is_some());
@@ -114,7 +115,8 @@ impl Bill {
 
     fn spent(&self, usage: Usage, answered_by: Option<&str>) -> Spent {
         let names = [self.model.as_deref(), self.estimate.model.as_deref(), answered_by];
-        let cost = || self.prices.cost(self.provider, names.into_iter().flatten(), &usage);
+        let cost =
+            || self.prices.cost(self.provider.as_ref().map(ProviderId::as_str), names.into_iter().flatten(), &usage);
         Spent { tokens: Some(usage.tokens()), cost: Some(if self.prices.is_empty() { 0 } else { cost() }) }
     }
 }

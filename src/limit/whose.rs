@@ -125,7 +125,7 @@ impl Subject {
     /// Says for which target of the config an entry was refused.
     fn marked(&self, rejection: Rejection) -> Rejection {
         let Some((entry, path)) = &self.entry else { return rejection };
-        let provider = HeaderValue::from_static(entry.provider().as_str());
+        let provider = entry.provider().header_value();
         rejection.with_header(PROVIDER, provider).with_header(LAST_USED_OPTION_INDEX, path.clone())
     }
 }

@@ -93,7 +93,7 @@ mod tests {
             let Decision::Now(Ok(found)) = set.resolve(Workspace { organisation, workspace }, "a") else {
                 unreachable!()
             };
-            found.map(|entry| entry.provider().as_str())
+            found.map(|entry| entry.provider().as_str().to_owned())
         };
         assert_eq!((one.len(), three.len()), (1, 3));
         for (organisation, workspace, of_one, of_three) in [
@@ -101,8 +101,8 @@ mod tests {
             ("o", "v", None, Some("groq")),
             ("p", "w", None, Some("cohere")),
         ] {
-            assert_eq!(found(&one, organisation, workspace), of_one);
-            assert_eq!(found(&three, organisation, workspace), of_three);
+            assert_eq!(found(&one, organisation, workspace).as_deref(), of_one);
+            assert_eq!(found(&three, organisation, workspace).as_deref(), of_three);
         }
         assert!(ResolveProvider::is_empty(&EntrySet::new()) && !ResolveProvider::is_empty(&one));
     }

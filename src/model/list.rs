@@ -120,7 +120,7 @@ fn is_meant(entry: &Entry, config: &RequestConfig) -> bool {
             in_tree
                 || match named {
                     Some(ProviderRef::Slug(slug)) => **slug == *entry.slug(),
-                    Some(ProviderRef::Id(id)) => *id == entry.provider(),
+                    Some(ProviderRef::Id(id)) => id == entry.provider(),
                     None => false,
                 }
         }

@@ -58,10 +58,11 @@ pub(super) fn read(
     let counts = config.tree.as_ref().is_none_or(|tree| leaves_open(&tree.root));
     let (slug, plain) = match config.named.as_ref().filter(|_| counts) {
         Some(ProviderRef::Slug(slug)) => (Some((Source::Header, slug.clone())), None),
-        Some(ProviderRef::Id(id)) => (None, Some(*id)),
+        Some(ProviderRef::Id(id)) => (None, Some(id.clone())),
         None => (None, None),
     };
-    let has_models_in_paths = plain.is_some_and(|id| id.has_models_in_paths(|name| portkey.text(name)));
+    let has_models_in_paths =
+        plain.as_ref().is_some_and(|id: &ProviderId| id.has_models_in_paths(|name| portkey.text(name)));
     Ok(Caller { reads, counts, slug, plain, has_models_in_paths, query: query.unwrap_or_default() })
 }
 
@@ -109,7 +110,7 @@ impl Caller {
     pub(super) fn named(&mut self) -> (Option<Source>, Option<ProviderRef>) {
         match self.slug.take() {
             Some((source, slug)) => (Some(source), Some(ProviderRef::Slug(slug))),
-            None => (self.plain.map(|_| Source::Header), self.plain.map(ProviderRef::Id)),
+            None => (self.plain.as_ref().map(|_| Source::Header), self.plain.clone().map(ProviderRef::Id)),
         }
     }
 }

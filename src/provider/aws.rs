@@ -2,7 +2,7 @@
 
 mod reach;
 
-use http::{header::AUTHORIZATION, request::Parts, uri::PathAndQuery};
+use http::{request::Parts, uri::PathAndQuery};
 use percent_encoding::percent_decode_str;
 
 use super::{
@@ -16,7 +16,7 @@ use crate::{
         AwsError, AwsIdentity, AwsKeys, AwsRole, AwsSigning, Credential, CredentialSource, Entry, Placement,
         PortkeyHeaders, Principal, RequestConfig, Route, Stage, is_aws_signature_param,
     },
-    header::PortkeyHeader,
+    header::{PortkeyHeader, X_API_KEY},
     host::CustomHost,
     rejection::{Kind, Rejection},
     secret::Secret,
@@ -24,17 +24,20 @@ use crate::{
 
 pub(super) use reach::{may_reach, models};
 
-/// What a request of AWS's goes out with.
-pub(super) enum Shown {
-    /// A key of Bedrock's, as a bearer token.
+/// What a request that may be signed goes out with.
+pub(super) enum Shown<T = AwsIdentity> {
+    /// A key of the service's own, as a bearer token.
     Key(Credential, CredentialSource),
-    /// A signature.
-    Signature(AwsIdentity, CredentialSource),
+    /// A signature of this one's.
+    Signature(T, CredentialSource),
 }
 
-/// `authorization: Bearer …`.
-pub(super) fn bearer() -> Placement {
-    Placement::Header { name: AUTHORIZATION, prefix: "Bearer " }
+/// Where a key goes in place of a signature.
+pub(super) fn placement(row: &Row) -> Placement {
+    match row.id() {
+        "claude-platform-aws" => Placement::Header { name: X_API_KEY, prefix: "".into() },
+        _ => Placement::bearer(),
+    }
 }
 
 /// Where the request goes, with the region and the service of its signature.
@@ -48,7 +51,7 @@ pub(super) fn plan<'f>(
     settings: &Settings,
 ) -> Result<AwsPlan, Rejection> {
     let route = Route::of(&head.method, head.uri.path());
-    if route.asks_a_model() && config.stage == Stage::Read {
+    if route.asks_a_model() && config.stage == Stage::Read && row.id() == "bedrock" {
         // The model is part of the path.
         return Err(Rejection::misassembled("ModelLayer"));
     }
@@ -83,10 +86,7 @@ pub(super) fn shown(
         AwsKeys::new(id, Secret::from(secret), field(AwsSessionToken).map(Secret::from))
             .map_err(|error| bad(bound, error))
     };
-    let source = match bound {
-        Bound::Entry(_) | Bound::Config { saved: true, .. } => CredentialSource::Stored,
-        Bound::Config { .. } | Bound::Headers { .. } => CredentialSource::Caller,
-    };
+    let source = bound.source();
     let own_key = match bound {
         Bound::Entry(entry) => entry.credential().is_some(),
         Bound::Config { object, .. } => object.api_key.is_some(),
@@ -104,7 +104,7 @@ pub(super) fn shown(
         }
         // A key that stands where nothing else could be meant needs no word for it.
         (kind @ (Some("apiKey") | None), _) if kind.is_some() || (!has_keys && own_key) => {
-            match bound.credential(head, row, &bearer())? {
+            match bound.credential(head, row, &Placement::bearer())? {
                 Some((key, source)) => Ok(Shown::Key(key, source)),
                 None => Err(missing(bound, AwsAccessKeyId)),
             }
@@ -180,7 +180,7 @@ pub(super) fn signing(identity: AwsIdentity, region: &str, service: &str) -> Res
         .map_err(|error| Rejection::new(Kind::InvalidRequest).with_message(error.to_string()))
 }
 
-fn missing(bound: &Bound<'_>, name: PortkeyHeader) -> Rejection {
+pub(super) fn missing(bound: &Bound<'_>, name: PortkeyHeader) -> Rejection {
     match bound {
         Bound::Entry(entry) => Rejection::new(Kind::InvalidRequest).with_message(format!(
             "The provider entry {} holds no {}",

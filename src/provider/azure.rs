@@ -5,7 +5,7 @@ use http::{HeaderValue, request::Parts};
 use super::{
     bound::{Bound, tenancy},
     catalog::{AzureAsked, AzurePlan, Row, azure_openai, foundry},
-    exchanged::{Shown, bearer, exchanged, missing},
+    exchanged::{Shown, exchanged, missing},
     template::refuse,
 };
 use crate::{
@@ -83,7 +83,7 @@ pub(super) fn shown(
     if let Some(token) = field(AzureAdToken) {
         let token = HeaderValue::from_str(token).ok().and_then(|line| Credential::from_authorization(&line));
         let token = token.ok_or_else(|| refuse(AzureAdToken, "is no token"))?;
-        return Ok(Shown::Key(Some((token, bound.source())), bearer()));
+        return Ok(Shown::Key(Some((token, bound.source())), Placement::bearer()));
     }
     let owned = |name| field(name).map(Into::into);
     let source = match mode {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION, request::Parts};
 
-use super::catalog::{self, Row};
+use super::{catalog::Row, layer::Settings};
 #[cfg(feature = "exchange")]
 use crate::context::Deployment;
 #[cfg(any(feature = "bedrock", feature = "exchange"))]
@@ -30,7 +30,7 @@ pub(super) enum Bound<'r> {
 }
 
 /// The provider of this attempt, and who brings its credential.
-pub(super) fn bound(config: &RequestConfig) -> Result<(&'static Row, Bound<'_>), Rejection> {
+pub(super) fn bound<'r>(config: &'r RequestConfig, settings: &'r Settings) -> Result<(&'r Row, Bound<'r>), Rejection> {
     let object = config.object().map(|object| &**object);
     let own = object.filter(|object| object.provider.is_some() && !object.passthrough);
     let (id, bound) = match config.provider() {
@@ -42,12 +42,12 @@ pub(super) fn bound(config: &RequestConfig) -> Result<(&'static Row, Bound<'_>),
         Some(ProviderRef::Id(id)) => match own {
             Some(object) => {
                 let saved = config.tree.as_ref().is_some_and(|tree| tree.saved);
-                (*id, Bound::Config { object, saved })
+                (id, Bound::Config { object, saved })
             }
-            None => (*id, Bound::Headers { beside: object }),
+            None => (id, Bound::Headers { beside: object }),
         },
     };
-    let row = catalog::row(id).ok_or_else(|| {
+    let row = settings.row(id).ok_or_else(|| {
         Rejection::new(Kind::NotImplemented).with_message(format!("The provider {} is not served", id.as_str()))
     })?;
     Ok((row, bound))
@@ -107,8 +107,7 @@ pub(super) fn may_ask(
 }
 
 fn refused(entry: &Entry, config: &RequestConfig, kind: Kind, message: String) -> Rejection {
-    let provider = HeaderValue::from_static(entry.provider().as_str());
-    let refused = Rejection::new(kind).with_message(message).with_header(PROVIDER, provider);
+    let refused = Rejection::new(kind).with_message(message).with_header(PROVIDER, entry.provider().header_value());
     refused.with_header(LAST_USED_OPTION_INDEX, config.path_value())
 }
 
@@ -146,25 +145,23 @@ impl<'r> Bound<'r> {
         row: &Row,
         here: &Placement,
     ) -> Result<Option<(Credential, CredentialSource)>, Rejection> {
-        let (found, source) = match self {
-            Self::Entry(entry) => (entry.credential().cloned(), CredentialSource::Stored),
-            Self::Config { object, saved: true } => (object.api_key.clone(), CredentialSource::Stored),
-            Self::Config { object, saved: false } => (object.api_key.clone(), CredentialSource::Caller),
-            Self::Headers { .. } => (of_headers(&head.headers, here, row.placement()), CredentialSource::Caller),
+        let found = match self {
+            Self::Entry(entry) => entry.credential().cloned(),
+            Self::Config { object, .. } => object.api_key.clone(),
+            Self::Headers { .. } => of_headers(&head.headers, here, row.placement()),
         };
         let found = found.and_then(|credential| without_own_scheme(credential, here));
         if found.is_none() && !row.is_optional() && !self.has_credential_header() {
             return Err(self.missing(row));
         }
-        Ok(found.map(|credential| (credential, source)))
+        Ok(found.map(|credential| (credential, self.source())))
     }
 
-    /// Whose the credential is.
-    #[cfg(feature = "exchange")]
+    /// Whose credential it is.
     pub(super) fn source(&self) -> CredentialSource {
         match self {
             Self::Entry(_) | Self::Config { saved: true, .. } => CredentialSource::Stored,
-            Self::Config { .. } | Self::Headers { .. } => CredentialSource::Caller,
+            Self::Config { saved: false, .. } | Self::Headers { .. } => CredentialSource::Caller,
         }
     }
 

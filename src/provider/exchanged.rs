@@ -1,7 +1,5 @@
 //! What providers have in common that take tokens for other credentials (pure).
 
-use http::header::AUTHORIZATION;
-
 use super::{bound::Bound, template::refuse};
 use crate::{
     context::{Credential, CredentialSource, ExchangeError, Placement, TokenExchange, TokenSource},
@@ -15,11 +13,6 @@ pub(super) enum Shown {
     Key(Option<(Credential, CredentialSource)>, Placement),
     /// A token that has to be got.
     Exchange(TokenExchange, CredentialSource),
-}
-
-/// `authorization: Bearer …`.
-pub(super) fn bearer() -> Placement {
-    Placement::Header { name: AUTHORIZATION, prefix: "Bearer " }
 }
 
 /// An exchange with what is known of whoever it is for.

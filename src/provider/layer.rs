@@ -5,6 +5,7 @@ use tower_layer::Layer;
 
 use super::{
     catalog::{self, Row},
+    own::Provider,
     resolve::resolve,
 };
 #[cfg(feature = "bedrock")]
@@ -36,6 +37,8 @@ pub struct ResolveGuard {
 pub(super) struct Settings {
     pub(super) trusted_hosts: TrustedHosts,
     pub(super) base_urls: HashMap<ProviderId, CustomHost>,
+    /// Providers that the catalog doesn't have, or has otherwise.
+    pub(super) own: HashMap<ProviderId, Arc<Row>>,
     /// In place of the domain of a region's own.
     #[cfg(feature = "bedrock")]
     pub(super) aws_domain: Option<Box<str>>,
@@ -46,8 +49,13 @@ pub(super) struct Settings {
 
 impl Settings {
     /// The operator's own base URL for the provider of a row.
-    pub(super) fn base_url(&self, row: &Row) -> Option<&CustomHost> {
-        ProviderId::parse(row.id()).and_then(|id| self.base_urls.get(&id))
+    pub(super) fn base_url<'r>(&'r self, row: &'r Row) -> Option<&'r CustomHost> {
+        self.base_urls.get(row.provider()).or_else(|| row.own_base())
+    }
+
+    /// What is known of a provider. Where nobody has added one, nothing is looked up but the catalog.
+    pub(super) fn row(&self, id: &ProviderId) -> Option<&Row> {
+        self.own.get(id).map(|row| &**row).or_else(|| catalog::row(id))
     }
 }
 
@@ -58,16 +66,25 @@ impl ResolveLayer {
         Self { settings: Arc::default(), render: PortkeyJson }
     }
 
-    /// Whether requests for this provider can be served. Those whose credential has to be exchanged for another can't be
+    /// Whether requests for this built-in provider can be served. Those whose credential has to be exchanged for another can't be
     /// yet; those of AWS's, whose credential signs requests, with the feature `bedrock`.
     #[must_use]
-    pub fn serves(provider: ProviderId) -> bool {
+    pub fn serves(provider: &ProviderId) -> bool {
         catalog::row(provider).is_some()
     }
 }
 
 impl<R> ResolveLayer<R> {
-    /// The operator's own base URL for a built-in provider ([`CustomHost::operator`]). It takes the place of scheme,
+    /// Adds a provider that the catalog doesn't have. Requests, configs and entries name it by its id, which
+    /// [`ConfigLayer::providers`](crate::ConfigLayer::providers) has to know, too. Of two with one id, the later counts.
+    #[must_use]
+    pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
+        let row = Row::own(Arc::new(provider));
+        Arc::make_mut(&mut self.settings).own.insert(row.provider().clone(), Arc::new(row));
+        self
+    }
+
+    /// The operator's own base URL for a provider ([`CustomHost::operator`]). It takes the place of scheme,
     /// host and base path, whichever endpoint of the provider's the route would have used.
     #[must_use]
     pub fn base_url(mut self, provider: ProviderId, url: CustomHost) -> Self {

@@ -2,7 +2,8 @@
 //!
 //! [`ResolveLayer`] reads what the request asks for, finds the provider in the catalog, and leaves a
 //! [`Target`](crate::context::Target): URL, credential and where the credential goes, as one value. The request's URI
-//! becomes the provider's. A request without the credential that the provider needs is refused with 400; nothing is
+//! becomes the provider's. What the catalog doesn't have can be added as data ([`ProviderSpec`]) or as code
+//! ([`Provider`]). A request without the credential that the provider needs is refused with 400; nothing is
 //! sent without one.
 //!
 //! ```
@@ -35,12 +36,18 @@ mod azure;
 mod base;
 mod bound;
 mod catalog;
+mod custom;
 #[cfg(feature = "exchange")]
 mod exchanged;
 mod layer;
+#[cfg(feature = "oracle")]
+mod oci;
+mod own;
 mod resolve;
 mod template;
 #[cfg(feature = "exchange")]
 mod vertex;
 
+pub use custom::{ProviderSpec, ProviderSpecError};
 pub use layer::{Resolve, ResolveGuard, ResolveLayer};
+pub use own::Provider;

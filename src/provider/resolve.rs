@@ -8,6 +8,8 @@ use http::{
 
 #[cfg(feature = "bedrock")]
 use super::aws;
+#[cfg(feature = "oracle")]
+use super::oci;
 #[cfg(feature = "exchange")]
 use super::{azure, exchanged, vertex};
 use super::{
@@ -17,13 +19,13 @@ use super::{
     layer::Settings,
 };
 #[cfg(feature = "bedrock")]
-use crate::context::AwsSigning;
+use crate::context::Signing;
 #[cfg(feature = "exchange")]
 use crate::context::TokenExchange;
 use crate::{
     context::{
-        Credential, CredentialSource, Handshake, HostOrigin, Placement, PortkeyHeaders, ProviderHeader, ProviderId,
-        RequestConfig, Route, Stage, Target, TargetBuilder, models_in,
+        Credential, CredentialSource, Handshake, HostOrigin, Placement, PortkeyHeaders, ProviderHeader, RequestConfig,
+        Route, Stage, Target, TargetBuilder, models_in,
     },
     host::CustomHost,
     rejection::{Kind, Rejection},
@@ -42,7 +44,7 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         // To pass the request on without them would let through what they are there to stop.
         return Err(not_served("Configs with guardrails or hooks are not served"));
     }
-    let (row, bound) = bound(config)?;
+    let (row, bound) = bound(config, settings)?;
     if let Bound::Entry(entry) = &bound {
         may_use(entry, config)?;
     }
@@ -54,7 +56,7 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     let caller = caller(head, &route)?;
     let field = |name| bound.field(row, portkey, name);
     #[cfg(feature = "bedrock")]
-    if row.is_signed() {
+    if row.is_of_aws() {
         let mut planned = aws::plan(row, head, &caller, config, field, base.as_ref(), settings)?;
         if let Bound::Entry(entry) = &bound {
             // The model that a unified operation's path is made of is the body's.
@@ -65,13 +67,13 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         let goes = match shown {
             aws::Shown::Key(key, source) => {
                 planned.plan.path_and_query = aws::without_signature(planned.plan.path_and_query)?;
-                Goes::With(Some((key, source)), aws::bearer())
+                Goes::With(Some((key, source)), aws::placement(row))
             }
             aws::Shown::Signature(identity, source) => {
                 if portkey.consumed().is_some_and(|key| aws::leaves(key, &identity)) {
                     return Err(gateway_key());
                 }
-                Goes::Signed(aws::signing(identity, &planned.region, &planned.service)?, source)
+                Goes::Signed(aws::signing(identity, &planned.region, &planned.service)?.into(), source)
             }
         };
         let (uri, target) = target(config, portkey, &route, (row, &bound), (planned.plan, origin), goes)?;
@@ -105,13 +107,25 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         let (uri, target) = target(config, portkey, &route, (row, &bound), (plan, origin), goes)?;
         return Ok((uri, target.amendment(amendment).other_base(base.is_some()).build()?));
     }
-    let plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
+    let mut plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
     if let Bound::Entry(entry) = &bound {
         may_ask(entry, config, None, || {
             Some(elsewhere(head, &plan, base.as_ref().filter(|_| origin == HostOrigin::Operator)))
         })?;
     }
+    #[cfg(feature = "oracle")]
+    if row.is_signed() {
+        let goes = match oci::shown(&bound, head, row, portkey)? {
+            aws::Shown::Key(key, source) => Goes::With(Some((key, source)), Placement::bearer()),
+            aws::Shown::Signature(key, source) => Goes::Signed(key.into(), source),
+        };
+        let (uri, target) = target(config, portkey, &route, (row, &bound), (plan, origin), goes)?;
+        return Ok((uri, target.build()?));
+    }
     let credential = bound.credential(head, row, &plan.placement)?;
+    if let Some((credential, _)) = &credential {
+        catalog::as_token(row, &mut plan, credential, &head.headers);
+    }
     let goes = Goes::With(credential, plan.placement.clone());
     let (uri, target) = target(config, portkey, &route, (row, &bound), (plan, origin), goes)?;
     Ok((uri, target.other_base(base.is_some()).build()?))
@@ -121,7 +135,7 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
 enum Goes {
     With(Option<(Credential, CredentialSource)>, Placement),
     #[cfg(feature = "bedrock")]
-    Signed(AwsSigning, CredentialSource),
+    Signed(Signing, CredentialSource),
     #[cfg(feature = "exchange")]
     Exchanged(TokenExchange, CredentialSource),
 }
@@ -147,8 +161,7 @@ fn target(
         return Err(gateway_key());
     }
 
-    let provider = ProviderId::parse(row.id()).ok_or_else(|| Rejection::new(Kind::Internal))?;
-    let mut target = Target::builder(provider, plan.scheme, plan.authority, origin)
+    let mut target = Target::builder(row.provider().clone(), plan.scheme, plan.authority, origin)
         .unified(route.is_unified())
         .forward(config.forward_headers().iter().cloned().chain(row.passes()).collect())
         .timeout(config.request_timeout())
@@ -167,12 +180,12 @@ fn target(
         #[cfg(feature = "bedrock")]
         Goes::Signed(signing, source) => target = target.sign(signing, source),
         #[cfg(feature = "exchange")]
-        Goes::Exchanged(exchange, source) => target = target.exchange(exchange, source, exchanged::bearer()),
+        Goes::Exchanged(exchange, source) => target = target.exchange(exchange, source, Placement::bearer()),
     }
     Ok((uri, target))
 }
 
-fn gateway_key() -> Rejection {
+pub(super) fn gateway_key() -> Rejection {
     Rejection::new(Kind::InvalidRequest)
         .with_message("The caller's gateway key stands where the provider would read it; it never leaves")
 }

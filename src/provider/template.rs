@@ -1,7 +1,8 @@
 //! URLs with `{fields}` in them: `https://{snowflake_account}.snowflakecomputing.com/api/v2`.
 //!
-//! A field's name is its name in a config object. Whether it stands in the host or in the path, its value must be one
-//! DNS label: such a value holds no dot, slash, `%`, `?`, `#`, `@` or `:`, so it can neither move the host to another
+//! A field's name is its name in a config object; behind a `!` stands an end that is taken off its value, behind a `=` what
+//! counts where nobody gives it. Whether it stands in the host or in the path, its value must be one DNS label (in the path
+//! with `_`, too): such a value holds no dot, slash, `%`, `?`, `#`, `@` or `:`, so it can neither move the host to another
 //! domain nor add a segment, a query or a port.
 
 use std::borrow::Cow;
@@ -38,7 +39,7 @@ impl Template {
         &self,
         field: impl Fn(PortkeyHeader) -> Option<&'f str>,
     ) -> Result<Authority, Rejection> {
-        let host = fill(self.host, field)?.to_ascii_lowercase();
+        let host = fill(Part::Host, self.host, field)?.to_ascii_lowercase();
         // What the template says about the host must still be true of what a client will dial.
         let head = self.host.split('{').next().unwrap_or_default();
         let tail = self.host.rsplit('}').next().unwrap_or_default();
@@ -65,7 +66,7 @@ impl Template {
         &self,
         field: impl Fn(PortkeyHeader) -> Option<&'f str>,
     ) -> Result<Cow<'static, str>, Rejection> {
-        fill(self.path, field)
+        fill(Part::Path, self.path, field)
     }
 }
 
@@ -74,7 +75,15 @@ pub(crate) fn refuse(header: PortkeyHeader, what: &str) -> Rejection {
     Rejection::new(Kind::InvalidRequest).with_message(format!("{PREFIX}{} {what}", header.suffix()))
 }
 
+/// The part of a URL that is filled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Host,
+    Path,
+}
+
 fn fill<'f>(
+    part: Part,
     template: &'static str,
     field: impl Fn(PortkeyHeader) -> Option<&'f str>,
 ) -> Result<Cow<'static, str>, Rejection> {
@@ -83,12 +92,17 @@ fn fill<'f>(
     };
     let mut text = String::from(head);
     while let Some((name, tail)) = rest.split_once('}') {
+        let (name, default) = name.split_once('=').map_or((name, None), |(name, default)| (name, Some(default)));
+        let (name, without) = name.split_once('!').unwrap_or((name, ""));
         let header = PortkeyHeader::from_field(name).ok_or_else(|| Rejection::new(Kind::Internal))?;
-        let value = field(header).filter(|value| !value.is_empty()).ok_or_else(|| refuse(header, "is required"))?;
-        if !is_host_label(value) {
+        let value = field(header).filter(|value| !value.is_empty()).or(default);
+        let value = value.ok_or_else(|| refuse(header, "is required"))?;
+        // In a path, an underscore is as harmless as a letter.
+        let label = if part == Part::Path { Cow::Owned(value.replace('_', "a")) } else { Cow::Borrowed(value) };
+        if !is_host_label(&label) {
             return Err(refuse(header, "may hold letters, digits and inner hyphens only"));
         }
-        text.push_str(value);
+        text.push_str(value.strip_suffix(without).filter(|rest| !rest.is_empty()).unwrap_or(value));
         let (literal, next) = tail.split_once('{').unwrap_or((tail, ""));
         text.push_str(literal);
         rest = next;

@@ -5,11 +5,11 @@ use http::{request::Parts, uri::PathAndQuery};
 use super::{
     bound::{Bound, tenancy},
     catalog::{Row, VertexAsked, VertexPlan, vertex},
-    exchanged::{Shown, bad, bearer, exchanged, missing},
+    exchanged::{Shown, bad, exchanged, missing},
     template::refuse,
 };
 use crate::{
-    context::{PortkeyHeaders, RequestConfig, Route, ServiceAccount, Stage, TokenExchange, TokenSource},
+    context::{Placement, PortkeyHeaders, RequestConfig, Route, ServiceAccount, Stage, TokenExchange, TokenSource},
     header::PortkeyHeader::{self, VertexAuthType, VertexServiceAccountJson},
     host::CustomHost,
     rejection::Rejection,
@@ -64,7 +64,7 @@ pub(super) fn shown(bound: &Bound<'_>, head: &Parts, row: &Row, portkey: &Portke
             TokenSource::GoogleAccount(account.map_err(|error| bad(bound, VertexServiceAccountJson, error))?)
         }
         (None | Some("accessToken"), ..) => {
-            return Ok(Shown::Key(bound.credential(head, row, &bearer())?, bearer()));
+            return Ok(Shown::Key(bound.credential(head, row, &Placement::bearer())?, Placement::bearer()));
         }
         (Some(_), ..) => return Err(refuse(VertexAuthType, "is serviceAccount, accessToken or workload")),
     };

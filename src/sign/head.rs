@@ -102,7 +102,7 @@ fn is_of_aws(name: &HeaderName) -> bool {
 }
 
 /// The `host` that an HTTP client makes of a URI: without a port that is the scheme's own.
-fn host(uri: &Uri) -> Option<String> {
+pub(super) fn host(uri: &Uri) -> Option<String> {
     let host = uri.host().filter(|host| !host.is_empty())?;
     let own = if uri.scheme() == Some(&Scheme::HTTP) { 80 } else { 443 };
     Some(match uri.port_u16().filter(|port| *port != own) {
@@ -119,6 +119,6 @@ fn with_query(uri: &Uri, query: &str) -> Result<Uri, http::Error> {
     Ok(Uri::from_parts(parts)?)
 }
 
-fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Rejection {
+pub(super) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Rejection {
     Rejection::new(Kind::Internal).with_source(error)
 }

@@ -12,11 +12,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, StatusCode, request::Parts};
 use http_body::Body;
 
-use super::{credentials::KeysFuture, head::sign, key::Scope, layer::Settings, time::Stamp};
+#[cfg(feature = "oracle")]
+use super::oci;
+use super::{credentials::KeysFuture, head::sign, layer::Settings, time::Stamp};
 use crate::{
     body::FullOr,
     budget::Share,
-    context::{AwsKeys, AwsSigning, HostOrigin, Target},
+    context::{AwsKeys, AwsSigning, HostOrigin, Signing, Target},
     guard::Decision,
     rejection::{Kind, Rejection},
     whole::Reader,
@@ -29,7 +31,7 @@ pub(super) type Refused = (Rejection, Box<Parts>);
 pub(super) struct Job<B> {
     pub(super) head: Parts,
     body: FullOr<B>,
-    signing: AwsSigning,
+    signing: Signing,
     settings: Arc<Settings>,
     keys: Keys,
     /// The body's bytes.
@@ -56,6 +58,9 @@ impl Sent {
 }
 
 enum Keys {
+    /// They come with the signing.
+    #[cfg(feature = "oracle")]
+    Own,
     Waiting(KeysFuture),
     There(AwsKeys),
 }
@@ -67,7 +72,7 @@ where
     /// Begins with what is there already.
     pub(super) fn new(
         request: Request<FullOr<B>>,
-        signing: AwsSigning,
+        signing: Signing,
         settings: &Arc<Settings>,
     ) -> Result<Self, Refused> {
         let (head, body) = request.into_parts();
@@ -75,10 +80,19 @@ where
         if bytes.as_ref().is_some_and(|bytes| bytes.len() > settings.limit) {
             return Err((Rejection::too_large(settings.limit), Box::new(head)));
         }
-        let keys = match settings.sources.keys(&signing) {
-            Decision::Now(Ok(keys)) => Keys::There(keys),
-            Decision::Now(Err(rejection)) => return Err((rejection, Box::new(head))),
-            Decision::Later(waiting) => Keys::Waiting(waiting),
+        let keys = match &signing {
+            Signing::Aws(aws) => match settings.sources.keys(aws) {
+                Decision::Now(Ok(keys)) => Keys::There(keys),
+                Decision::Now(Err(rejection)) => return Err((rejection, Box::new(head))),
+                Decision::Later(waiting) => Keys::Waiting(waiting),
+            },
+            #[cfg(feature = "oracle")]
+            Signing::Oci(_) => Keys::Own,
+            #[cfg(not(feature = "oracle"))]
+            Signing::Oci(_) => {
+                let refused = Rejection::new(Kind::NotImplemented).with_message("Oracle's signatures are not built in");
+                return Err((refused, Box::new(head)));
+            }
         };
         let reader = Reader::new(settings.limit, settings.budget.share());
         Ok(Self { head, body, signing, settings: Arc::clone(settings), keys, bytes, reader })
@@ -86,7 +100,7 @@ where
 
     /// Whether nobody has to be waited for.
     pub(super) fn is_ready(&self) -> bool {
-        matches!(self.keys, Keys::There(_)) && self.bytes.is_some()
+        !matches!(self.keys, Keys::Waiting(_)) && self.bytes.is_some()
     }
 
     /// Whether the body is not waited for yet.
@@ -105,9 +119,9 @@ where
                 tracing::debug!(
                     target: "tower_portkey::decision",
                     step = "sign",
-                    region = self.signing.region(),
-                    service = self.signing.service(),
-                    identity = ?self.signing.identity(),
+                    region = self.signing.aws().map(AwsSigning::region),
+                    service = self.signing.aws().map(AwsSigning::service),
+                    identity = self.signing.aws().map(|aws| tracing::field::debug(aws.identity())),
                     bytes = bytes.len(),
                 );
                 let target = self.head.extensions.get::<Target>();
@@ -122,17 +136,22 @@ where
     }
 
     fn put_on(&mut self) -> Result<Bytes, Rejection> {
-        let (Keys::There(keys), Some(bytes)) = (&self.keys, self.bytes.take()) else {
-            return Err(Rejection::new(Kind::Internal));
-        };
-        let stamp = Stamp::of(self.settings.now()).ok_or_else(|| Rejection::new(Kind::Internal))?;
+        let bytes = self.bytes.take().ok_or_else(|| Rejection::new(Kind::Internal))?;
         let always = self.settings.always.is_some();
         let target = self.head.extensions.remove::<Target>();
         let own = |name: &HeaderName| {
             always || target.as_ref().is_some_and(|target| target.headers().iter().any(|own| own.name == *name))
         };
-        let scope = Scope::from(&self.signing);
-        let sent = sign(&mut self.head, &bytes, keys, scope, &stamp, &self.settings.signing_keys, own);
+        let (settings, now) = (&self.settings, self.settings.now());
+        let sent = match (&self.signing, &self.keys) {
+            (Signing::Aws(aws), Keys::There(keys)) => match Stamp::of(now) {
+                Some(stamp) => sign(&mut self.head, &bytes, keys, aws.into(), &stamp, &settings.signing_keys, own),
+                None => Err(Rejection::new(Kind::Internal)),
+            },
+            #[cfg(feature = "oracle")]
+            (Signing::Oci(key), _) => oci::sign(&mut self.head, &bytes, key, now, &settings.oci_keys),
+            _ => Err(Rejection::new(Kind::Internal)),
+        };
         if let Some(mut target) = target {
             if let Ok(sent) = &sent {
                 target.note_signed(sent.clone());

@@ -6,6 +6,8 @@ use std::{
 
 use tower_layer::Layer;
 
+#[cfg(feature = "oracle")]
+use super::oci::OciKeys;
 use super::{
     credentials::{ProvideCredentials, Sources},
     key::SigningKeys,
@@ -15,13 +17,13 @@ use super::{
 };
 use crate::{
     budget::Budget,
-    context::{AwsError, AwsSigning},
+    context::{AwsError, Signing},
     host::{CustomHost, is_host_label},
     rejection::PortkeyJson,
     session::Clock,
 };
 
-/// Signs requests for AWS. See the [module](super).
+/// Signs requests for AWS, and with the feature `oracle` for Oracle. See the [module](super).
 ///
 /// A clone is one reference count. Clones, and the services made by them, share budget, signing keys and sessions; one that is
 /// given another identity or another STS has sessions of its own.
@@ -34,9 +36,11 @@ pub struct SignLayer<R = PortkeyJson> {
 #[derive(Clone)]
 pub(super) struct Settings {
     /// For every request; `None` for those whose target asks for it.
-    pub(super) always: Option<AwsSigning>,
+    pub(super) always: Option<Signing>,
     pub(super) sources: Sources,
     pub(super) signing_keys: SigningKeys,
+    #[cfg(feature = "oracle")]
+    pub(super) oci_keys: OciKeys,
     pub(super) limit: usize,
     pub(super) budget: Budget,
     pub(super) skew: Skew,
@@ -62,6 +66,8 @@ impl SignLayer {
             always: None,
             sources: Sources { ambient: None, roles },
             signing_keys,
+            #[cfg(feature = "oracle")]
+            oci_keys: OciKeys::new(),
             limit: Self::LIMIT,
             budget: Budget::new(Self::BUDGET),
             skew,
@@ -73,8 +79,8 @@ impl SignLayer {
     /// Signs every request, whatever its target: in front of a client of one's own. The `x-amz-*` headers of a request are
     /// its sender's here, and are signed; only those of another signature go.
     #[must_use]
-    pub fn always(signing: AwsSigning) -> Self {
-        Self::new().change(|settings| settings.always = Some(signing))
+    pub fn always(signing: impl Into<Signing>) -> Self {
+        Self::new().change(|settings| settings.always = Some(signing.into()))
     }
 }
 

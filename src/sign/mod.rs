@@ -20,6 +20,9 @@
 //! than 4 and at most 15 minutes away, later requests are signed with that one's time. Hosts that a caller names are not
 //! believed.
 //!
+//! With the feature `oracle`, requests for Oracle's cloud are signed likewise, by the key of one of its users
+//! ([`OciKey`](crate::context::OciKey)): `date`, method and target, `host`, and length, type and SHA-256 of the body.
+//!
 //! It can stand alone in front of any HTTP client, for any service of AWS's:
 //!
 //! ```
@@ -60,6 +63,8 @@ mod head;
 mod job;
 mod key;
 mod layer;
+#[cfg(feature = "oracle")]
+mod oci;
 mod role;
 mod service;
 mod skew;
@@ -71,5 +76,8 @@ pub use cached::CachedCredentials;
 pub use credentials::{BoxFuture, KeysFuture, ProvideCredentials};
 pub use future::SignFuture;
 pub use layer::SignLayer;
+#[cfg(feature = "oracle")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oracle")))]
+pub use oci::check_oci_key;
 pub use role::{FetchSts, StsRequest};
 pub use service::Sign;

@@ -25,7 +25,7 @@ async fn echo() -> Upstream {
 }
 
 fn header(name: &'static str, prefix: &'static str) -> Placement {
-    Placement::Header { name: HeaderName::from_static(name), prefix }
+    Placement::Header { name: HeaderName::from_static(name), prefix: prefix.into() }
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn an_echoed_credential_is_taken_out_wherever_it_was_placed() {
         header("x-api-key", ""),
         header("api-key", "Bearer "),
         header("x-goog-api-key", ""),
-        Placement::Query { param: "key" },
+        Placement::Query { param: "key".into() },
     ] {
         let request = post(upstream.url("/v1/next?a=b"), bytes("{}"));
         let credential = Credential::from_raw(&HeaderValue::from_static(CREDENTIAL)).expect("a credential");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use tokio::sync::mpsc;
@@ -69,7 +69,7 @@ impl Proxy {
 pub(crate) fn target(uri: &Uri, origin: HostOrigin) -> TargetBuilder {
     let (scheme, authority) = (uri.scheme().cloned().expect("a scheme"), uri.authority().cloned().expect("a host"));
     let credential = Credential::from_raw(&HeaderValue::from_static(CREDENTIAL)).expect("a credential");
-    let placement = Placement::Header { name: AUTHORIZATION, prefix: "Bearer " };
+    let placement = Placement::bearer();
     Target::builder(ProviderId::parse("openai").expect("an id"), scheme, authority, origin).credential(
         credential,
         CredentialSource::Caller,

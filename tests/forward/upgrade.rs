@@ -134,7 +134,7 @@ async fn the_account_among_the_subprotocols_is_not_for_callers_of_a_stored_crede
         target.credential(
             credential,
             CredentialSource::Stored,
-            tower_portkey::context::Placement::Header { name, prefix: "Bearer " },
+            tower_portkey::context::Placement::Header { name, prefix: "Bearer ".into() },
         )
     })
     .await;

@@ -27,7 +27,7 @@ async fn every_request_has_one_line() {
     assert_eq!(wire.ask(chat("x-portkey-trace-id: mine\r\n", "{\"secret\":1}")).await.status(), 202);
     assert_eq!(wire.ask("GET /v1/health?a=b HTTP/1.1\r\nhost: a\r\n\r\n").await.status(), 200);
     assert_eq!(wire.ask("GET /v1/models?key=abc HTTP/1.1\r\nhost: a\r\n\r\n").await.status(), 401);
-    let unserved = format!("DELETE /v1/models HTTP/1.1\r\n{}\r\n", authorised().replace("openai", "oracle"));
+    let unserved = format!("DELETE /v1/prompts/x HTTP/1.1\r\n{}\r\n", authorised());
     assert_eq!(wire.ask(unserved).await.status(), 501);
 
     let lines = lines(&gateway, 4).await;
@@ -45,7 +45,7 @@ async fn every_request_has_one_line() {
         ["GET".into(), "/v1/models".into(), 401.into(), Value::Null, Value::Null, "*".into(), "MissingKey".into()],
         [
             "DELETE".into(),
-            "/v1/models".into(),
+            "/v1/prompts/x".into(),
             501.into(),
             Value::Null,
             "ci".into(),

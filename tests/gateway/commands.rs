@@ -45,7 +45,7 @@ async fn a_wrong_file_is_code_2_and_named_by_line_and_key() {
             ":3: upstream.base_url.nope: there is no provider",
         ),
         (
-            "[[providers]]\nslug = \"a\"\nprovider = \"oracle\"",
+            "[[providers]]\nslug = \"a\"\nprovider = \"vertex-ai\"",
             ":3: providers[0].provider: this provider is not available",
         ),
         (

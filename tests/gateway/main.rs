@@ -8,6 +8,7 @@ mod auth;
 mod bedrock;
 mod bodies;
 mod commands;
+mod custom;
 mod egress;
 mod exchange;
 mod explain;

@@ -202,7 +202,8 @@ fn the_config() {
 
 #[test]
 fn entries_exist_only_where_callers_are_known() {
-    let ids: Vec<_> = ProviderId::all().take(ProviderId::VALIDATED).map(ProviderId::as_str).collect();
+    let all: Vec<_> = ProviderId::all().take(ProviderId::VALIDATED).collect();
+    let ids: Vec<_> = all.iter().map(ProviderId::as_str).collect();
     let unknown = format!("message: Invalid 'provider' value. Must be one of: {}", ids.join(", "));
     assert!(unknown.contains("of: anthropic, anyscale, azure-openai, cohere,") && unknown.ends_with(", ovhcloud"));
     let unknown = |path| [(path, &*unknown)];

@@ -24,7 +24,6 @@ use base64::{
 use bytes::Bytes;
 use http::{
     Request, Response,
-    header::AUTHORIZATION,
     uri::{Authority, Scheme},
 };
 use serde_json::{Value, json};
@@ -105,7 +104,7 @@ impl FetchToken for Tokens {
 
 fn target(exchange: TokenExchange) -> Target {
     let azure = ProviderId::parse("azure-openai").expect("an id");
-    let place = Placement::Header { name: AUTHORIZATION, prefix: "Bearer " };
+    let place = Placement::bearer();
     Target::builder(azure, Scheme::HTTPS, Authority::from_static("a.openai.azure.com"), HostOrigin::Catalog)
         .exchange(exchange, CredentialSource::Stored, place)
         .build()
@@ -483,12 +482,12 @@ fn what_needs_no_token_passes_and_what_has_no_target_does_not() {
 
 #[test]
 fn a_stored_identity_never_meets_a_callers_host() {
-    let place = Placement::Header { name: AUTHORIZATION, prefix: "Bearer " };
+    let place = Placement::bearer();
     let id = ProviderId::parse("azure-ai").expect("an id");
     for (origin, fits) in
         [(HostOrigin::Caller, false), (HostOrigin::TrustedCaller, false), (HostOrigin::Operator, true)]
     {
-        let target = Target::builder(id, Scheme::HTTPS, Authority::from_static("evil.example"), origin)
+        let target = Target::builder(id.clone(), Scheme::HTTPS, Authority::from_static("evil.example"), origin)
             .exchange(exchange(TokenSource::AzureManaged(None), ""), CredentialSource::Stored, place.clone())
             .build();
         assert_eq!(target.is_ok(), fits, "{origin:?}");

@@ -93,7 +93,7 @@ fn every_provider_gets_its_credential_in_its_own_way() {
             CHAT,
             &[("x-portkey-snowflake-account", "Org1-acct")],
             "https://org1-acct.snowflakecomputing.com/api/v2/cortex/v1/chat/completions",
-            &[("authorization", BEARER_SK), ("x-snowflake-authorization-token-type", "KEYPAIR_JWT")],
+            &[("authorization", BEARER_SK), ("accept", "application/json, text/event-stream")],
         ),
         (
             "workers-ai",

@@ -20,7 +20,11 @@ mod inject;
 mod json;
 mod model;
 mod models;
+#[cfg(feature = "oracle")]
+mod oracle;
+mod own;
 mod params;
+mod providers;
 mod rescue;
 mod resolve;
 mod saved;
@@ -29,6 +33,7 @@ mod scope;
 mod stack;
 mod standing;
 mod strategy;
+mod templates;
 mod urls;
 #[cfg(feature = "exchange")]
 mod vertex;

@@ -6,12 +6,13 @@ use tower_portkey::{
     GatewayKey,
     context::{Owner, Principal},
     limit::LocalCounters,
+    provider::Provider as _,
 };
 
 use crate::{
     fail, limits,
     log::say,
-    settings::{Config, JwtSettings, Provider, Settings},
+    settings::{Config, JwtSettings, Provider, Settings, describe_custom},
 };
 
 pub(crate) fn run(path: &Path) -> ExitCode {
@@ -47,6 +48,7 @@ fn describe(settings: &Settings) -> Vec<String> {
     lines.extend(settings.keys.iter().flatten().map(key));
     lines.extend(settings.jwt.iter().map(|jwt| format!("jwt         {}", jwt.describe())));
     lines.extend(settings.workspaces.samples().iter().map(workspace));
+    lines.extend(settings.custom_providers.iter().map(|own| format!("custom      {}", describe_custom(own))));
     lines.extend(settings.providers.iter().map(|found| provider(found, settings)));
     lines.extend(settings.configs.iter().map(config));
     for (name, (_, url)) in &settings.base_urls {
@@ -119,7 +121,8 @@ fn counting(settings: &Settings) -> Vec<String> {
 
 fn provider(Provider { entry, seen_by, credential, allowed_hosts, .. }: &Provider, settings: &Settings) -> String {
     let id = entry.provider().as_str();
-    let own = settings.base_urls.get(id).map(|(_, url)| url);
+    let custom = settings.custom_providers.iter().find(|own| own.id() == entry.provider());
+    let own = settings.base_urls.get(id).map(|(_, url)| url).or_else(|| custom.map(|own| own.base_url()));
     let host = match entry.custom_host().or(own) {
         Some(url) => format!("{}://{}{}", url.scheme(), url.authority(), url.path()),
         None => "the provider's own host".to_owned(),

@@ -14,7 +14,7 @@ use super::{
     spelling, strategy,
 };
 use crate::{
-    context::{ProviderId, ProviderRef},
+    context::{ProviderId, ProviderRef, one_line},
     header::PortkeyHeader,
 };
 
@@ -53,6 +53,7 @@ impl<'a> Check<'a> {
         match (rule, value) {
             (Rule::Text, Json::Text(text)) => self.text(text, at),
             (Rule::Header | Rule::Scalar, Json::Text(text)) => self.header(text, at),
+            (Rule::Pem, Json::Text(text)) => self.header(&one_line(text), at),
             (Rule::Scalar | Rule::Flag, Json::Flag(_))
             | (Rule::Scalar, Json::Number(_))
             | (Rule::Free, Json::Object(_) | Json::Verbatim(_)) => true,
@@ -109,7 +110,8 @@ impl<'a> Check<'a> {
             Some(ProviderRef::Slug(slug)) => self.text(&slug, at),
             Some(ProviderRef::Id(_)) => true,
             None => {
-                let known: Vec<_> = ProviderId::all().take(ProviderId::VALIDATED).map(ProviderId::as_str).collect();
+                let all: Vec<_> = ProviderId::all().take(ProviderId::VALIDATED).collect();
+                let known: Vec<_> = all.iter().map(ProviderId::as_str).collect();
                 self.choice(text, "provider", &known, at)
             }
         }
@@ -173,7 +175,8 @@ impl<'a> Check<'a> {
                 continue;
             }
             if headers && PortkeyHeader::from_field(name).is_some() {
-                typed &= matches!(value, Json::Null) || self.value(value, &Rule::Header, &at);
+                let rule = if name == "oracle_private_key" { &Rule::Pem } else { &Rule::Header };
+                typed &= matches!(value, Json::Null) || self.value(value, rule, &at);
                 continue;
             }
             if let Some(right) = spelling::alike(name, fields, headers) {
@@ -255,7 +258,13 @@ impl Rule {
     /// The type to name where a value has another.
     fn expected(&self) -> &'static str {
         match self {
-            Self::Text | Self::Header | Self::Scalar | Self::Choice(..) | Self::Begins(_) | Self::Provider => "string",
+            Self::Text
+            | Self::Header
+            | Self::Pem
+            | Self::Scalar
+            | Self::Choice(..)
+            | Self::Begins(_)
+            | Self::Provider => "string",
             Self::Flag => "boolean",
             Self::Number { .. } => "number",
             Self::List(_) | Self::Forward | Self::Guardrails => "array",

@@ -5,12 +5,16 @@ use std::{borrow::Cow, sync::Arc};
 use http::HeaderValue;
 
 use super::json::Json;
-use crate::{context::Deployment, header::PortkeyHeader};
+use crate::{
+    context::{Deployment, one_line},
+    header::PortkeyHeader,
+};
 
 /// A member of a provider's group. Portkey takes an empty value for an absent one.
 pub(super) fn field(name: &str, value: &Json<'_>) -> Option<(PortkeyHeader, HeaderValue)> {
     let field = PortkeyHeader::from_field(name)?;
     let value = match value {
+        Json::Text(text) if field == PortkeyHeader::OraclePrivateKey => header(&one_line(text)),
         Json::Text(text) if !text.is_empty() => header(text),
         Json::Flag(flag) => Some(HeaderValue::from_static(if *flag { "true" } else { "false" })),
         Json::Number(number) => header(number),

@@ -29,7 +29,7 @@ use json::{DEEPEST, Fault, Json};
 use path::Path;
 
 use crate::{
-    context::{ConfigTree, NamedHost},
+    context::{ConfigTree, NamedHost, ProviderId},
     rejection::{Kind, Rejection},
 };
 
@@ -45,6 +45,8 @@ pub(crate) struct Asks<'a> {
     pub(crate) slugs: bool,
     /// Whether it is a saved config, whose credentials are stored ones.
     pub(crate) saved: bool,
+    /// The provider of an id.
+    pub(crate) provider: &'a dyn Fn(&str) -> Option<ProviderId>,
     /// The host that `custom_host` may be, if it may be this URL. With `true`, an entry's own list can still let it pass.
     pub(crate) host: &'a dyn Fn(&str, bool) -> Option<NamedHost>,
 }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{Asks, findings::Findings, json::Json, path::Path};
 use crate::{
-    context::{ProviderId, ProviderRef},
+    context::ProviderRef,
     json::{Members, Name},
 };
 
@@ -21,7 +21,7 @@ const VERTEX: &str = "Invalid configuration. ('vertex_project_id' and 'vertex_re
 pub(super) fn provider(text: &str, asked: &Asks<'_>) -> Option<ProviderRef> {
     match text.strip_prefix('@') {
         Some(slug) => (asked.slugs && !slug.is_empty()).then(|| ProviderRef::Slug(slug.into())),
-        None => ProviderId::parse(text).map(ProviderRef::Id),
+        None => (asked.provider)(text).map(ProviderRef::Id),
     }
 }
 
@@ -101,12 +101,14 @@ fn is_complete(config: &Json<'_>, provider: &str, vertex: bool, asked: &Asks<'_>
         || slug(config, asked).is_some()
         || (asked.slugs && (both("provider", "custom_host") || HOSTED.iter().any(|name| config.has(name))))
         || (config.has("aws_access_key_id") && config.has("aws_secret_access_key"))
+        || (config.has("oracle_tenancy") && config.has("oracle_private_key"))
         || match provider {
             "ollama" | "triton" => true,
             "vertex-ai" => vertex,
             "azure-openai" => config.has("azure_auth_mode") || (asked.slugs && config.has("azure_ad_token")),
             // It is shown the same.
             "azure-ai" => config.has("azure_auth_mode") || config.has("azure_ad_token"),
-            _ => false,
+            // Whether one of the operator's own needs a credential is for the provider to say.
+            own => (asked.provider)(own).is_some_and(|id| !id.is_built_in()),
         }
 }

@@ -13,7 +13,9 @@ pub(super) enum Rule {
     Text,
     /// A string that can be the value of a header.
     Header,
-    /// The same, or a number or boolean.
+    /// The same with line breaks in it, which become `\n`.
+    Pem,
+    /// The same as a header's, or a number or boolean.
     Scalar,
     /// One of these strings. The first part names the member in the finding.
     Choice(&'static str, &'static [&'static str]),

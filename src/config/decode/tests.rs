@@ -15,7 +15,8 @@ fn host(text: &str, _: bool) -> Option<NamedHost> {
     fits.then(|| NamedHost { text: text.into(), host: None })
 }
 
-const OPEN: Asks<'_> = Asks { provider_header: false, slugs: false, saved: false, host: &host };
+const OPEN: Asks<'_> =
+    Asks { provider_header: false, slugs: false, saved: false, provider: &ProviderId::parse, host: &host };
 const NAMED: Asks<'_> = Asks { provider_header: true, ..OPEN };
 const HOSTED: Asks<'_> = Asks { slugs: true, ..OPEN };
 

@@ -68,7 +68,7 @@ pub(in crate::provider) fn models(row: &Row, head: &Parts) -> Option<Vec<Box<str
     let parts: Vec<&str> = route.rest().unwrap_or_default().split('/').skip(1).collect();
     let known = match (row.id(), &parts[..]) {
         ("bedrock", ["rerank"]) => false,
-        ("bedrock", _) if route.is_unified() => route.asks_a_model(),
+        ("bedrock" | "bedrock-mantle" | "claude-platform-aws", _) if route.is_unified() => route.asks_a_model(),
         ("bedrock", ["model", _, action]) => ASKED.contains(action) && head.method == Method::POST,
         // An endpoint is what answers.
         ("sagemaker", ["endpoints", name, action]) if INVOKED.contains(action) => {

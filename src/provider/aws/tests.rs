@@ -9,8 +9,8 @@ use crate::{
     Secret,
     context::{
         Asked, AwsIdentity, ConfigObject, ConfigTree, Credential, CredentialSource, Entry, HostOrigin, Metadata, Model,
-        NamedHost, Placement, PortkeyHeaders, Principal, ProviderId, ProviderRef, RequestConfig, Stage, Target,
-        TraceId,
+        NamedHost, Placement, PortkeyHeaders, Principal, ProviderId, ProviderRef, RequestConfig, Signing, Stage,
+        Target, TraceId,
     },
     header::PortkeyHeader,
     host::{CustomHost, TrustedHosts},
@@ -75,7 +75,7 @@ fn resolved(lines: &[(PortkeyHeader, &'static str)], config: RequestConfig) -> R
 }
 
 fn identity(target: &Target) -> &AwsIdentity {
-    target.signing().expect("signed").identity()
+    target.signing().and_then(Signing::aws).expect("signed").identity()
 }
 
 #[test]
@@ -92,7 +92,10 @@ fn stored_keys_go_alone() {
         (target.credential_source(), target.placement()),
         (Some(CredentialSource::Stored), &Placement::Signature)
     );
-    assert_eq!(target.signing().map(|signing| (signing.region(), signing.service())), Some(("us-east-1", "bedrock")));
+    assert_eq!(
+        target.signing().and_then(Signing::aws).map(|signing| (signing.region(), signing.service())),
+        Some(("us-east-1", "bedrock"))
+    );
     let AwsIdentity::Keys(keys) = identity(&target) else { panic!("keys") };
     assert_eq!((keys.access_key_id(), keys.session_token().is_none()), ("AKIDENTRY", true));
     assert!(target.is_unsigned() && target.is_unified());
@@ -113,7 +116,7 @@ fn a_stored_key_of_bedrocks_is_a_bearer_token() {
         let (_, target) = resolved(&[], by_entry(entry)).expect("a target");
         assert_eq!(target.credential().map(Credential::expose), Some("ABSKstored0123"));
         assert!(target.signing().is_none() && !target.is_unsigned());
-        assert_eq!(target.placement(), &super::bearer());
+        assert_eq!(target.placement(), &Placement::bearer());
     }
     let (_, target) = resolved(&[], by_entry(keyed(&KEYS))).expect("a target");
     assert!(target.signing().is_some(), "with keys beside it, they sign");

@@ -12,14 +12,14 @@ use http::{
 use super::{
     Row, bedrock,
     plan::{Plan, headers, join, not_offered},
-    spec::{Auth, OPENAI, Spec, bearer, from, native},
+    spec::{Auth, Extra, OPENAI, Spec, bearer, from, native},
 };
 use crate::{
     context::{Placement, ProviderHeader, Translation, aws_domain},
     header::PortkeyHeader::{
-        self, AwsRegion, AwsService, SagemakerCustomAttributes, SagemakerEnableExplanations,
-        SagemakerInferenceComponent, SagemakerInferenceId, SagemakerSessionId, SagemakerTargetContainerHostname,
-        SagemakerTargetModel, SagemakerTargetVariant,
+        self, AnthropicAwsWorkspaceId, AnthropicBeta, AnthropicVersion, AwsRegion, AwsService,
+        SagemakerCustomAttributes, SagemakerEnableExplanations, SagemakerInferenceComponent, SagemakerInferenceId,
+        SagemakerSessionId, SagemakerTargetContainerHostname, SagemakerTargetModel, SagemakerTargetVariant,
     },
     host::{CustomHost, is_host_label},
     provider::template::refuse,
@@ -46,6 +46,16 @@ pub(super) const SPECS: &[Spec] = &[
         ],
         ..native("sagemaker", "https://runtime.sagemaker.{aws_region}.amazonaws.com", "")
     },
+    Spec { auth: Auth::Signature, ..bearer("bedrock-mantle", "https://bedrock-mantle.{aws_region}.api.aws", "") },
+    Spec {
+        auth: Auth::Signature,
+        headers: &[
+            from("anthropic-workspace-id", AnthropicAwsWorkspaceId),
+            Extra { value: Some("2023-06-01"), ..from("anthropic-version", AnthropicVersion) },
+            from("anthropic-beta", AnthropicBeta),
+        ],
+        ..native("claude-platform-aws", "https://aws-external-anthropic.{aws_region}.api.aws", "/v1")
+    },
 ];
 
 /// Which of AWS's endpoints.
@@ -53,6 +63,8 @@ pub(super) const SPECS: &[Spec] = &[
 pub(super) enum Endpoint {
     /// `{name}.{region}.{domain}`.
     Named(&'static str),
+    /// `{name}.{region}.api.aws`, of which the name is the service, too.
+    Api(&'static str),
     /// A bucket: `{bucket}.s3.{region}.{domain}`. The name is a label.
     Bucket(String),
 }
@@ -114,15 +126,21 @@ pub(crate) fn plan<'f>(
     let field = &|header| field(header).filter(|value| !value.is_empty());
     let region = field(AwsRegion).or(default_region(row.id())).ok_or_else(|| refuse(AwsRegion, "is required"))?;
     let region = label(AwsRegion, region)?;
-    let way = if row.id() == "bedrock" { bedrock::way(asked, &region, field)? } else { sagemaker(asked)? };
+    let way = match row.id() {
+        "bedrock" => bedrock::way(asked, &region, field)?,
+        "bedrock-mantle" => mantle(asked),
+        "claude-platform-aws" => claude(asked)?,
+        _ => sagemaker(asked)?,
+    };
     let service = match (&way.endpoint, field(AwsService)) {
         (Endpoint::Bucket(_), _) => "s3".to_owned(),
         (Endpoint::Named(_), Some(service)) => label(AwsService, service)?,
+        (Endpoint::Api(name), _) => (*name).to_owned(),
         (Endpoint::Named(_), None) => row.id().to_owned(),
     };
     // Another host answers for every bucket, so the bucket is part of the path there.
     let (scheme, authority, front) = match (base, &way.endpoint) {
-        (Some(host), Endpoint::Named(_)) => {
+        (Some(host), Endpoint::Named(_) | Endpoint::Api(_)) => {
             (host.scheme().clone(), host.authority().clone(), Cow::Borrowed(host.path()))
         }
         (Some(host), Endpoint::Bucket(bucket)) => {
@@ -143,7 +161,7 @@ pub(crate) fn plan<'f>(
     let controls = !asked.unified && way.endpoint == bedrock::CONTROL;
     let bucket = match way.endpoint {
         Endpoint::Bucket(bucket) => Some(bucket),
-        Endpoint::Named(_) => None,
+        Endpoint::Named(_) | Endpoint::Api(_) => None,
     };
     Ok(AwsPlan { plan, region, service, controls, bucket, translation: way.translation })
 }
@@ -157,17 +175,50 @@ fn sagemaker<'a>(asked: &AwsAsked<'a>) -> Result<Way<'a>, Rejection> {
     Ok(Way { endpoint, path: Cow::Borrowed(asked.rest), query: None, headers: Vec::new(), translation: None })
 }
 
+/// Mantle speaks OpenAI's language, and Anthropic's beside it.
+fn mantle<'a>(asked: &AwsAsked<'a>) -> Way<'a> {
+    let path = match asked.rest {
+        "/messages" | "/messages/count_tokens" => Cow::Owned(format!("/anthropic/v1{}", asked.rest)),
+        rest if rest.starts_with("/v1/") || rest.starts_with("/anthropic/") => Cow::Borrowed(rest),
+        rest => Cow::Owned(format!("/v1{rest}")),
+    };
+    as_asked(asked, Endpoint::Api("bedrock-mantle"), path)
+}
+
+/// Anthropic's own routes, and nothing of OpenAI's.
+fn claude<'a>(asked: &AwsAsked<'a>) -> Result<Way<'a>, Rejection> {
+    if *asked.method == Method::POST && OPENAI.contains(&asked.rest) {
+        return Err(not_offered("claude-platform-aws", asked.rest, "/messages"));
+    }
+    let path = match asked.rest {
+        rest if rest.starts_with("/v1/") => Cow::Borrowed(rest),
+        rest => Cow::Owned(format!("/v1{rest}")),
+    };
+    Ok(as_asked(asked, Endpoint::Api("aws-external-anthropic"), path))
+}
+
+/// With the caller's query, but where the body is the question.
+fn as_asked<'a>(asked: &AwsAsked<'a>, endpoint: Endpoint, path: Cow<'a, str>) -> Way<'a> {
+    let query = asked.caller.query().is_none().then(String::new);
+    Way { endpoint, path, query, headers: Vec::new(), translation: None }
+}
+
 fn host(endpoint: &Endpoint, region: &str, domain: Option<&str>) -> Result<Authority, Rejection> {
     let domain = domain.unwrap_or_else(|| aws_domain(region));
     let host = match endpoint {
         Endpoint::Named(name) => format!("{name}.{region}.{domain}"),
+        Endpoint::Api(name) => api_host(name, region),
         Endpoint::Bucket(bucket) => format!("{bucket}.s3.{region}.{domain}"),
     };
     Authority::try_from(host).map_err(|error| Rejection::new(Kind::Internal).with_source(error))
 }
 
+fn api_host(name: &str, region: &str) -> String {
+    format!("{name}.{region}.api.aws")
+}
+
 fn default_region(id: &str) -> Option<&'static str> {
-    (id == "bedrock").then_some(DEFAULT_REGION)
+    id.starts_with("bedrock").then_some(DEFAULT_REGION)
 }
 
 /// One host label, in lower case.
@@ -182,14 +233,16 @@ pub(super) fn label(header: PortkeyHeader, value: &str) -> Result<String, Reject
 /// stands between name and domain need not be a region: `bedrock-runtime.s3.amazonaws.com` is somebody's bucket, and anybody
 /// can have one.
 pub(super) fn is_own_host(id: &str, host: &CustomHost, region: Option<&str>) -> bool {
+    let own_port = *host.scheme() == Scheme::HTTPS && host.port() == 443;
+    let region = region.filter(|region| !region.is_empty()).or(default_region(id)).map(str::to_ascii_lowercase);
+    let Some(region) = region.filter(|_| own_port) else { return false };
     let names: &[&str] = match id {
         "bedrock" => &["bedrock", "bedrock-fips", "bedrock-runtime", "bedrock-runtime-fips", "bedrock-agent-runtime"],
+        "bedrock-mantle" => return host.host() == api_host("bedrock-mantle", &region),
+        "claude-platform-aws" => return host.host() == api_host("aws-external-anthropic", &region),
         _ => &["runtime.sagemaker", "runtime-fips.sagemaker"],
     };
-    let region = region.filter(|region| !region.is_empty()).or(default_region(id)).map(str::to_ascii_lowercase);
     let rest = names.iter().find_map(|name| host.host().strip_prefix(name)?.strip_prefix('.'));
-    let own = rest
-        .and_then(|rest| rest.split_once('.'))
-        .is_some_and(|(found, domain)| region.is_some_and(|region| found == region && aws_domain(found) == domain));
-    own && *host.scheme() == Scheme::HTTPS && host.port() == 443
+    rest.and_then(|rest| rest.split_once('.'))
+        .is_some_and(|(found, domain)| found == region && aws_domain(found) == domain)
 }

@@ -206,7 +206,7 @@ pub(crate) fn foundry<'f>(
     let mut headers = headers(row, asked.method, field)?;
     let mut placement = row.placement.clone();
     if anthropic {
-        placement = Placement::Header { name: HeaderName::from_static("x-api-key"), prefix: "" };
+        placement = Placement::Header { name: HeaderName::from_static("x-api-key"), prefix: "".into() };
         headers.push(anthropic_version(field)?);
     }
     Ok(AzurePlan {
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_session_in_real_time_names_its_deployment() {
-        let row = row(ProviderId::parse("azure-openai").expect("an id")).expect("a row");
+        let row = row(&ProviderId::parse("azure-openai").expect("an id")).expect("a row");
         let to = |version, target: &str| {
             let caller: PathAndQuery = target.parse().expect("a path");
             let asked = AzureAsked {

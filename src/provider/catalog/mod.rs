@@ -21,6 +21,8 @@ mod azure;
 mod base;
 #[cfg(feature = "bedrock")]
 mod bedrock;
+#[cfg(feature = "oracle")]
+mod oracle;
 mod plan;
 mod rows;
 mod spec;
@@ -28,6 +30,7 @@ mod spec;
 mod spec_tests;
 #[cfg(test)]
 mod tests;
+mod token;
 #[cfg(feature = "exchange")]
 mod vertex;
 
@@ -36,26 +39,32 @@ pub(crate) use aws::{AwsAsked, AwsPlan, plan as aws_plan};
 #[cfg(feature = "exchange")]
 pub(crate) use azure::{AzureAsked, AzurePlan, foundry, openai as azure_openai};
 pub(crate) use plan::{Plan, plan};
+pub(crate) use token::as_token;
 #[cfg(feature = "exchange")]
 pub(crate) use vertex::{VertexAsked, VertexPlan, plan as vertex};
 
-use std::sync::LazyLock;
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use http::{HeaderName, HeaderValue, uri::Scheme};
 
 use self::{
     base::Base,
-    spec::{Auth, Extra, Spec},
+    spec::{Auth, CUSTOM_HOST, Extra, Spec, bearer},
 };
 use crate::{
     context::{Placement, ProviderId},
     header::PortkeyHeader,
     host::CustomHost,
+    provider::own::Provider,
 };
 
 /// One provider, with everything parsed that can be parsed beforehand.
-#[derive(Debug)]
 pub(crate) struct Row {
+    id: ProviderId,
     spec: &'static Spec,
     base: Base,
     placement: Placement,
@@ -65,7 +74,12 @@ pub(crate) struct Row {
     headers: Vec<Header>,
     /// What the field for a base URL stands for.
     named: Option<Base>,
+    /// Who says the rest, where it is not the catalog.
+    own: Option<Arc<dyn Provider>>,
 }
+
+/// Stands in where there is no line of the catalog.
+static OWN: Spec = bearer("", CUSTOM_HOST, "");
 
 #[derive(Debug)]
 struct Header {
@@ -83,24 +97,44 @@ static ROWS: LazyLock<Vec<Option<Row>>> = LazyLock::new(|| {
     let exchanged = azure::SPECS.iter().chain(vertex::SPECS);
     #[cfg(not(feature = "exchange"))]
     let exchanged = [].iter();
-    let spec =
-        |id: ProviderId| rows::SPECS.iter().chain(signed).chain(exchanged.clone()).find(|spec| spec.id == id.as_str());
-    ProviderId::all().map(|id| spec(id).map(Row::new)).collect()
+    #[cfg(feature = "oracle")]
+    let oracle = oracle::SPECS;
+    #[cfg(not(feature = "oracle"))]
+    let oracle: &[Spec] = &[];
+    let all = || rows::SPECS.iter().chain(signed).chain(exchanged.clone()).chain(oracle);
+    let spec = |id: &ProviderId| all().find(|spec| spec.id == id.as_str());
+    ProviderId::all().map(|id| spec(&id).map(|spec| Row::new(id.clone(), spec))).collect()
 });
 
 /// The row of a provider. `None` for those that sign or exchange their credential.
-pub(crate) fn row(id: ProviderId) -> Option<&'static Row> {
-    ROWS.get(id.index())?.as_ref()
+pub(crate) fn row(id: &ProviderId) -> Option<&'static Row> {
+    ROWS.get(id.index()?)?.as_ref()
 }
 
 impl Row {
     /// The provider's id.
-    pub(crate) fn id(&self) -> &'static str {
-        self.spec.id
+    pub(crate) fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    /// The provider.
+    pub(crate) fn provider(&self) -> &ProviderId {
+        &self.id
+    }
+
+    /// The base of a provider that the catalog doesn't have.
+    pub(crate) fn own_base(&self) -> Option<&CustomHost> {
+        self.own.as_ref().map(|own| own.base_url())
+    }
+
+    /// Whether requests are signed as AWS asks for it.
+    #[cfg(feature = "bedrock")]
+    pub(crate) fn is_of_aws(&self) -> bool {
+        matches!(self.spec.auth, Auth::Signature)
     }
 
     /// Whether requests are signed.
-    #[cfg(any(feature = "bedrock", test))]
+    #[cfg(any(feature = "oracle", test))]
     pub(crate) fn is_signed(&self) -> bool {
         matches!(self.placement, Placement::Signature)
     }
@@ -113,7 +147,9 @@ impl Row {
 
     /// Whether a request may go without a credential.
     pub(crate) fn is_optional(&self) -> bool {
-        self.spec.optional || matches!(self.placement, Placement::None)
+        self.spec.optional
+            || matches!(self.placement, Placement::None)
+            || self.own.as_ref().is_some_and(|own| own.is_optional())
     }
 
     /// The field, beside the custom host, in which a caller may name a base URL. Its value needs the checks of a custom
@@ -130,7 +166,7 @@ impl Row {
         #[cfg_attr(not(feature = "bedrock"), allow(unused_variables))] field: impl Fn(PortkeyHeader) -> Option<&'f str>,
     ) -> bool {
         #[cfg(feature = "bedrock")]
-        if self.is_signed() {
+        if self.is_of_aws() {
             return aws::is_own_host(self.spec.id, host, field(PortkeyHeader::AwsRegion));
         }
         let compat = self.compat.iter().map(|(base, _)| base);
@@ -152,9 +188,9 @@ impl Row {
     }
 
     /// The parameter of the query in which the provider takes its credential on its own routes.
-    pub(crate) fn credential_param(&self) -> Option<&'static str> {
-        match self.placement {
-            Placement::Query { param } => Some(param),
+    pub(crate) fn credential_param(&self) -> Option<Cow<'static, str>> {
+        match &self.placement {
+            Placement::Query { param } => Some(param.clone()),
             _ => None,
         }
     }
@@ -169,8 +205,15 @@ impl Row {
         self.spec.passes.iter().map(|name| HeaderName::from_static(name))
     }
 
-    fn new(spec: &'static Spec) -> Self {
+    /// The row of a provider that the catalog doesn't have: its base is always given, and it says everything else.
+    pub(crate) fn own(provider: Arc<dyn Provider>) -> Self {
+        let own = Self::new(provider.id().clone(), &OWN);
+        Self { placement: provider.placement(), own: Some(provider), ..own }
+    }
+
+    fn new(id: ProviderId, spec: &'static Spec) -> Self {
         Self {
+            id,
             spec,
             base: Base::read(spec.base),
             placement: placement(spec.auth),
@@ -178,7 +221,14 @@ impl Row {
             branches: spec.branches.iter().map(|branch| branch.base.map(Base::read)).collect(),
             headers: spec.headers.iter().map(Header::new).collect(),
             named: spec.base_url_field.map(Base::Named),
+            own: None,
         }
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -191,10 +241,14 @@ impl Header {
 
 fn placement(auth: Auth) -> Placement {
     match auth {
-        Auth::Header(name, prefix) => Placement::Header { name: HeaderName::from_static(name), prefix },
-        Auth::Query(param) => Placement::Query { param },
+        Auth::Header(name, prefix) => {
+            Placement::Header { name: HeaderName::from_static(name), prefix: Cow::Borrowed(prefix) }
+        }
+        Auth::Query(param) => Placement::Query { param: Cow::Borrowed(param) },
         #[cfg(feature = "bedrock")]
         Auth::Signature => Placement::Signature,
+        #[cfg(feature = "oracle")]
+        Auth::OciSignature => Placement::Signature,
         Auth::None => Placement::None,
     }
 }

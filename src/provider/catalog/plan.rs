@@ -15,7 +15,7 @@ use crate::{
     context::{Placement, ProviderHeader},
     header::PortkeyHeader,
     host::CustomHost,
-    provider::template::refuse,
+    provider::{own::Provider, template::refuse},
     rejection::{Kind, Rejection},
 };
 
@@ -52,6 +52,9 @@ pub(crate) fn plan<'f>(
     field: impl Fn(PortkeyHeader) -> Option<&'f str>,
     base: Option<&CustomHost>,
 ) -> Result<Plan, Rejection> {
+    if let Some(own) = &row.own {
+        return of_own(row, &**own, method, rest, caller, base);
+    }
     let field = |header| field(header).filter(|value| !value.is_empty());
     let way = way(row, method, rest, field)?;
     let once = |base: &str, tail| if row.spec.collapses_v1 { without_second_v1(base, tail) } else { tail };
@@ -73,6 +76,29 @@ pub(crate) fn plan<'f>(
     };
     let headers = headers(row, method, field)?;
     Ok(Plan { scheme, authority, path_and_query, placement: way.placement.clone(), headers })
+}
+
+/// Plans a request for a provider that the catalog doesn't have. Whatever it says, the host is the base's.
+fn of_own(
+    row: &Row,
+    own: &dyn Provider,
+    method: &Method,
+    rest: &str,
+    caller: &PathAndQuery,
+    base: Option<&CustomHost>,
+) -> Result<Plan, Rejection> {
+    let host = base.unwrap_or_else(|| own.base_url());
+    let path = own.path(method, rest)?;
+    if !path.starts_with('/') || path.contains(['?', '#']) {
+        return Err(Rejection::new(Kind::Internal));
+    }
+    Ok(Plan {
+        scheme: host.scheme().clone(),
+        authority: host.authority().clone(),
+        path_and_query: join(caller, [host.path(), &path, ""], host.query())?,
+        placement: row.placement.clone(),
+        headers: own.headers().to_vec(),
+    })
 }
 
 /// Clients that were given a base with `/v1` in it write that segment twice.
@@ -111,7 +137,8 @@ fn way<'a, 'f>(
     }
     for (branch, base) in spec.branches.iter().zip(&row.branches) {
         if let Some(tail) = branch.at.tail(method, rest) {
-            if branch.flag.is_none_or(|flag| field(flag) == Some("true")) {
+            let asked = branch.flag.is_none_or(|flag| field(flag) == Some("true"));
+            if asked && branch.given.is_none_or(|name| field(name).is_some()) {
                 return Ok(Way { base: base.as_ref().unwrap_or(&row.base), placement, head: branch.to, tail });
             }
         }

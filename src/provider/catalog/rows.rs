@@ -4,11 +4,11 @@
 //! exchange their credential.
 
 use super::spec::{
-    At, Auth, BEARER, Branch, CUSTOM_HOST, Compat, Extra, Spec, away, bare, bearer, fixed, from, native,
+    At, Auth, BEARER, Branch, CUSTOM_HOST, Compat, Extra, Spec, Token, away, bare, bearer, fixed, from, native,
 };
 use crate::header::PortkeyHeader::{
-    AnthropicBeta, AnthropicVersion, HuggingfaceBaseUrl, MistralFimCompletion, OpenAiBeta, OpenAiOrganization,
-    OpenAiProject,
+    AnthropicBeta, AnthropicVersion, DatabricksServingEndpointName, HuggingfaceBaseUrl, MistralFimCompletion,
+    OpenAiBeta, OpenAiOrganization, OpenAiProject,
 };
 
 const CHAT: &str = "/chat/completions";
@@ -29,6 +29,7 @@ pub(super) static SPECS: &[Spec] = &[
         compat: Some(Compat { base: "https://api.anthropic.com/v1", paths: &[CHAT, "/models"], auth: BEARER }),
         collapses_v1: true,
         native_only: &[(At::Post(COMPLETIONS), "/complete")],
+        token: Some(Token { front: "sk-ant-oat", header: "anthropic-beta", word: "oauth-2025-04-20" }),
         ..bearer("anthropic", "https://api.anthropic.com/v1", "")
     },
     bearer("anyscale", "https://api.endpoints.anyscale.com/v1", ""),
@@ -61,6 +62,7 @@ pub(super) static SPECS: &[Spec] = &[
             to: "/fim/completions",
             base: None,
             flag: Some(MistralFimCompletion),
+            given: None,
         }],
         fields_in_headers: false,
         ..bearer("mistral-ai", "https://api.mistral.ai/v1", "")
@@ -144,7 +146,7 @@ pub(super) static SPECS: &[Spec] = &[
     },
     bearer("lingyi", "https://api.lingyiwanwu.com", "/v1"),
     bearer("zhipu", "https://open.bigmodel.cn/api/paas/v4", ""),
-    bearer("novita-ai", "https://api.novita.ai/v3/openai", "/v1"),
+    bearer("novita-ai", "https://api.novita.ai/openai", "/v1"),
     bearer("monsterapi", "https://llm.monsterapi.ai/v1", ""),
     // The balance and the beta endpoints stand beside `/v1`.
     Spec { branches: &[bare("/user"), bare("/beta")], ..bearer("deepseek", "https://api.deepseek.com", "/v1") },
@@ -158,7 +160,7 @@ pub(super) static SPECS: &[Spec] = &[
     bearer("voyage", "https://api.voyageai.com/v1", ""),
     Spec {
         headers: &[fixed("extra-parameters", "drop")],
-        ..bearer("github", "https://models.inference.ai.azure.com", "")
+        ..bearer("github", "https://models.github.ai/inference", "")
     },
     Spec {
         headers: &[from("deepbricks-organization", OpenAiOrganization), from("deepbricks-project", OpenAiProject)],
@@ -183,21 +185,19 @@ pub(super) static SPECS: &[Spec] = &[
     bearer("inference-net", "https://api.inference.net/v1", ""),
     bearer("sambanova", "https://api.sambanova.ai", "/v1"),
     bearer("lemonfox-ai", "https://api.lemonfox.ai/v1", ""),
-    bearer("upstage", "https://api.upstage.ai/v1/solar", ""),
+    bearer("upstage", "https://api.upstage.ai/v1", ""),
     bearer("lambda", "https://api.lambdalabs.com/v1", ""),
     bearer("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", ""),
     bearer("x-ai", "https://api.x.ai/v1", ""),
     Spec {
-        headers: &[
-            fixed("x-snowflake-authorization-token-type", "KEYPAIR_JWT"),
-            fixed("content-type", "application/json"),
-            fixed("accept", "application/json, text/event-stream"),
-        ],
+        headers: &[fixed("content-type", "application/json"), fixed("accept", "application/json, text/event-stream")],
         compat: Some(Compat {
             base: "https://{snowflake_account}.snowflakecomputing.com/api/v2/cortex/v1",
             paths: &[CHAT, "/messages"],
             auth: BEARER,
         }),
+        // Snowflake tells the kind of a token by looking at it, unless the caller says it.
+        passes: &["x-snowflake-authorization-token-type"],
         ..bearer("cortex", "https://{snowflake_account}.snowflakecomputing.com/api/v2", "")
     },
     bearer("nebius", "https://api.studio.nebius.ai/v1", ""),
@@ -231,6 +231,7 @@ pub(super) static SPECS: &[Spec] = &[
             to: "",
             base: Some("https://api.meshy.ai/openapi/v2"),
             flag: None,
+            given: None,
         }],
         ..native("meshy", "https://api.meshy.ai/openapi/v1", "")
     },
@@ -248,4 +249,46 @@ pub(super) static SPECS: &[Spec] = &[
         native_only: &[(At::Post("/audio/transcriptions"), "/listen"), (At::Post("/audio/speech"), "/speak")],
         ..native("deepgram", "https://api.deepgram.com/v1", "")
     },
+    Spec { optional: true, ..bearer("passthrough", CUSTOM_HOST, "") },
+    Spec {
+        branches: &[
+            invoked(CHAT),
+            invoked(COMPLETIONS),
+            invoked(EMBEDDINGS),
+            // What is no model's: jobs, clusters, endpoints themselves.
+            bare("/api"),
+            bare("/serving-endpoints"),
+            bare("/ai-gateway"),
+            away(
+                "/messages",
+                "/messages",
+                "https://{databricks_workspace}.cloud.databricks.com/ai-gateway/anthropic/v1",
+            ),
+        ],
+        ..bearer("databricks", "https://{databricks_workspace}.cloud.databricks.com", "/ai-gateway/mlflow/v1")
+    },
+    bearer("byteplus", "https://ark.{byteplus_region!-1=ap-southeast-1}.bytepluses.com/api/v3", ""),
+    Spec {
+        auth: KEY,
+        compat: Some(Compat { base: "https://fal.run/openrouter/router/openai/v1", paths: &[CHAT], auth: KEY }),
+        native_only: &[(At::Post(IMAGES), "/{model}")],
+        ..bearer("fal-ai", "https://fal.run", "")
+    },
+    Spec { optional: true, ..bearer("vllm", CUSTOM_HOST, "") },
 ];
+
+/// `authorization: Key …`.
+const KEY: Auth = Auth::Header("authorization", "Key ");
+
+/// A question to the serving endpoint that the request names.
+const fn invoked(path: &'static str) -> Branch {
+    Branch {
+        at: At::Post(path),
+        to: "/invocations",
+        base: Some(
+            "https://{databricks_workspace}.cloud.databricks.com/serving-endpoints/{databricks_serving_endpoint_name}",
+        ),
+        flag: None,
+        given: Some(DatabricksServingEndpointName),
+    }
+}

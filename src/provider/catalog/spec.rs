@@ -32,6 +32,8 @@ pub(super) struct Spec {
     pub(super) native_only: &'static [(At, &'static str)],
     /// Whether an OpenAI client has any use of it. If not, all of [`OPENAI`] counts as `native_only`.
     pub(super) speaks_openai: bool,
+    /// Credentials that are shown in another way.
+    pub(super) token: Option<Token>,
     /// Headers of the caller's that are credentials of this provider's, and go along as they are.
     pub(super) passes: &'static [&'static str],
     /// Whether a second `/v1` behind a base that ends in one is dropped.
@@ -41,6 +43,18 @@ pub(super) struct Spec {
     pub(super) fields_in_headers: bool,
     /// The field in which a caller may name a base URL, beside the custom host. The paths below it begin with `/v1`.
     pub(super) base_url_field: Option<PortkeyHeader>,
+}
+
+/// Tokens beside keys: known by how they begin, shown as `authorization: Bearer …`, together with a word in a header that is
+/// a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Token {
+    /// How they begin.
+    pub(super) front: &'static str,
+    /// The header, in lower case.
+    pub(super) header: &'static str,
+    /// The word.
+    pub(super) word: &'static str,
 }
 
 /// The way a credential is shown.
@@ -53,6 +67,9 @@ pub(super) enum Auth {
     /// In a signature of AWS's.
     #[cfg(feature = "bedrock")]
     Signature,
+    /// In a signature of Oracle's.
+    #[cfg(feature = "oracle")]
+    OciSignature,
     /// Not at all.
     None,
 }
@@ -103,16 +120,18 @@ pub(super) struct Branch {
     pub(super) base: Option<&'static str>,
     /// Only where this field is `true`.
     pub(super) flag: Option<PortkeyHeader>,
+    /// Only where this field is given.
+    pub(super) given: Option<PortkeyHeader>,
 }
 
 /// This path and those below it go to the base as they are, without the prefix.
 pub(super) const fn bare(path: &'static str) -> Branch {
-    Branch { at: At::Under(path), to: path, base: None, flag: None }
+    Branch { at: At::Under(path), to: path, base: None, flag: None, given: None }
 }
 
 /// This path and those below it go to `to` at another base.
 pub(super) const fn away(path: &'static str, to: &'static str, base: &'static str) -> Branch {
-    Branch { at: At::Under(path), to, base: Some(base), flag: None }
+    Branch { at: At::Under(path), to, base: Some(base), flag: None, given: None }
 }
 
 /// Which paths (below `/v1`).
@@ -170,6 +189,7 @@ pub(super) const fn bearer(id: &'static str, base: &'static str, prefix: &'stati
         branches: &[],
         native_only: &[],
         speaks_openai: true,
+        token: None,
         passes: &[],
         collapses_v1: false,
         fields_in_headers: true,

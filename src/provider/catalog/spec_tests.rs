@@ -11,10 +11,17 @@ use super::{
 use crate::{context::Placement, header::PortkeyHeader, rejection::Kind};
 
 /// Bases that differ: id, there, why.
-const BASES: [(&str, &str, &str); 3] = [
+const BASES: [(&str, &str, &str); 6] = [
     ("modal", "https://api.modal.com/v1", "a placeholder; every deployment has its own host"),
     ("meshy", "https://api.meshy.ai/openapi/{version}", "the version follows from the path, so it is two bases"),
     ("huggingface", "https://api-inference.huggingface.co", "needs the model in the path; only /models/… goes there"),
+    (
+        "github",
+        "https://models.inference.ai.azure.com",
+        "GitHub documents models.github.ai; the other host is the old one",
+    ),
+    ("upstage", "https://api.upstage.ai/v1/solar", "Upstage documents /v1"),
+    ("novita-ai", "https://api.novita.ai/v3/openai", "Novita documents /openai/v1"),
 ];
 
 /// Credentials that differ: id, there, here, why.
@@ -22,7 +29,12 @@ const AUTH: [(&str, &str, &str, &str); 1] =
     [("qdrant", "api-key: Bearer ", "api-key: ", "Qdrant documents the bare key")];
 
 /// Headers that are not sent: id, name, why.
-const HEADERS: [(&str, &str, &str); 8] = [
+const HEADERS: [(&str, &str, &str); 9] = [
+    (
+        "cortex",
+        "x-snowflake-authorization-token-type",
+        "it would refuse access tokens; Snowflake looks at the token itself",
+    ),
     ("stability-ai", "accept", "depends on the model; the caller chooses image or JSON"),
     ("stability-ai", "content-type", "depends on the model; it describes the caller's body"),
     ("recraft-ai", "content-type", "it describes the caller's body"),
@@ -97,6 +109,8 @@ fn shown(auth: Auth) -> String {
         Auth::Query(param) => format!("?{param}"),
         #[cfg(feature = "bedrock")]
         Auth::Signature => "signed".to_owned(),
+        #[cfg(feature = "oracle")]
+        Auth::OciSignature => "signed".to_owned(),
         Auth::None => String::new(),
     }
 }
@@ -168,7 +182,9 @@ fn listed_paths() {
                 continue;
             }
             let plan = planned(row.id(), &Method::POST, path, &FIELDS, host(row)).expect(path);
-            let base = if row.id() == "modal" { HOST } else { text_of(&one["base_url"]) };
+            let moved = ["github", "upstage", "novita-ai"].contains(&row.id());
+            let base = if moved { row.spec.base } else { text_of(&one["base_url"]) };
+            let base = if row.id() == "modal" { HOST } else { base };
             let base = if row.id() == "huggingface" { text_of(&one["compat"]["base_url"]) } else { base };
             assert_eq!(url(&plan), format!("{}{to}", filled(base)), "{}", row.id());
             assert_eq!(plan.placement, row.placement, "{}", row.id());
@@ -184,7 +200,7 @@ fn compatible_paths() {
         for (path, to) in members(&one["compat"]["paths"]) {
             let plan = planned(row.id(), &Method::POST, path, &FIELDS, host(row)).expect(path);
             assert_eq!(url(&plan), format!("{}{to}", filled(text_of(&one["compat"]["base_url"]))), "{}", row.id());
-            let bearer = Placement::Header { name: http::header::AUTHORIZATION, prefix: "Bearer " };
+            let bearer = Placement::bearer();
             assert_eq!(plan.placement == bearer, !other.contains(&row.id()), "{}", row.id());
         }
         // Where the description has a compatible endpoint, the row has it too, or it is the base itself.
@@ -208,7 +224,7 @@ fn no_version_segment_is_lost() {
             continue;
         }
         let plan = planned(row.id(), &Method::GET, "/unmapped/x?a", &[], host(row)).expect("a plan");
-        assert_eq!(url(&plan), format!("{}{prefix}/unmapped/x?a", filled(text_of(&one["base_url"]))));
+        assert_eq!(url(&plan), format!("{}{prefix}/unmapped/x?a", filled(row.spec.base)));
     }
 }
 

@@ -12,7 +12,11 @@ use crate::{
 };
 
 pub(super) fn of(id: &str) -> &'static Row {
-    row(ProviderId::parse(id).expect("an id")).expect("a row")
+    row(&ProviderId::parse(id).expect("an id")).expect("a row")
+}
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    ProviderId::all().filter_map(|id| row(&id))
 }
 
 /// Plans `method /v1{target}` with these fields.
@@ -47,17 +51,21 @@ fn shown(placement: &Placement) -> String {
 }
 
 #[test]
-fn seventy_one_rows_and_every_base_is_a_base() {
-    assert_eq!(SPECS.len(), 71);
-    let in_order = ProviderId::all().filter_map(row).filter(|row| !row.is_signed() && !row.is_exchanged()).map(Row::id);
+fn seventy_six_rows_and_every_base_is_a_base() {
+    assert_eq!(SPECS.len(), 76);
+    let in_order = rows().filter(|row| !row.is_signed() && !row.is_exchanged()).map(Row::id);
     assert!(in_order.eq(SPECS.iter().map(|spec| spec.id)));
-    let missing: Vec<_> = ProviderId::all().filter(|id| row(*id).is_none()).map(ProviderId::as_str).collect();
-    let of_aws = |id: &&str| !cfg!(feature = "bedrock") || !["bedrock", "sagemaker"].contains(id);
-    let of_tokens = |id: &&str| !cfg!(feature = "exchange") || !["azure-openai", "vertex-ai", "azure-ai"].contains(id);
-    let all = ["azure-openai", "vertex-ai", "bedrock", "azure-ai", "sagemaker", "oracle"];
-    assert_eq!(missing, all.into_iter().filter(of_aws).filter(of_tokens).collect::<Vec<_>>());
+    let unserved: Vec<_> = ProviderId::all().filter(|id| row(id).is_none()).collect();
+    let missing: Vec<_> = unserved.iter().map(ProviderId::as_str).collect();
+    let signed = ["bedrock", "sagemaker", "bedrock-mantle", "claude-platform-aws"];
+    let exchanged = ["azure-openai", "vertex-ai", "azure-ai"];
+    let mut expected: Vec<&str> = exchanged.into_iter().filter(|_| !cfg!(feature = "exchange")).collect();
+    expected.extend(signed.iter().filter(|_| !cfg!(feature = "bedrock")));
+    expected.extend(["oracle"].iter().filter(|_| !cfg!(feature = "oracle")));
+    expected.sort_unstable_by_key(|id| ProviderId::parse(id).and_then(|id| id.index()));
+    assert_eq!(missing, expected);
     for id in ProviderId::all() {
-        let Some(row) = row(id) else { continue };
+        let Some(row) = row(&id) else { continue };
         assert_eq!(row.id(), id.as_str());
         let compat = row.compat.iter().map(|(base, _)| base);
         for base in compat.chain(row.branches.iter().flatten()).chain([&row.base]) {
@@ -80,7 +88,7 @@ fn where_requests_go() {
         ("perplexity-ai", "/chat/completions", "https://api.perplexity.ai/chat/completions"),
         ("lepton", "/rerank", "https://api.lepton.ai/api/v1/rerank"),
         ("lepton", "/api/v1/rerank", "https://api.lepton.ai/api/v1/rerank"),
-        ("novita-ai", "/models", "https://api.novita.ai/v3/openai/v1/models"),
+        ("novita-ai", "/models", "https://api.novita.ai/openai/v1/models"),
         ("openrouter", "/responses", "https://openrouter.ai/api/v1/responses"),
         ("deepseek", "/user/balance", "https://api.deepseek.com/user/balance"),
         ("deepseek", "/users", "https://api.deepseek.com/v1/users"),
@@ -311,8 +319,8 @@ fn where_credentials_go() {
         let plan = planned(id, &Method::POST, target, &[], Some("https://h.example")).expect(target);
         assert_eq!(shown(&plan.placement), expected, "{id} {target}");
     }
-    let optional: Vec<_> = ProviderId::all().filter_map(row).filter(|row| row.is_optional()).map(Row::id).collect();
-    assert_eq!(optional, ["ollama", "triton", "modal", "byollm", "localai"]);
+    let optional: Vec<_> = rows().filter(|row| row.is_optional()).map(Row::id).collect();
+    assert_eq!(optional, ["ollama", "triton", "modal", "byollm", "localai", "passthrough", "vllm"]);
 }
 
 #[test]
@@ -376,7 +384,7 @@ proptest! {
     fn every_path_reaches_the_end_of_the_url_as_it_is(
         rest in "/[a-zA-Z0-9%@:;,._~!$&'()*+=-]{1,20}(/[a-z0-9]{1,5}){0,3}"
     ) {
-        for row in ProviderId::all().filter_map(row) {
+        for row in rows() {
             let caller: PathAndQuery = format!("/v1{rest}?q=%2F#").parse().expect("a path");
             let base = CustomHost::operator("https://h.example/b").expect("a base");
             let plan = plan(row, &Method::GET, &rest, &caller, |_| None, Some(&base)).expect("a plan");

@@ -63,7 +63,8 @@ fn with_facts<A, C, E, K>(
     let builder = builder.prices(settings.prices.clone()).include_usage(limits.include_usage);
     let builder = limits.default_output_tokens.into_iter().fold(builder, PortkeyLayerBuilder::default_output_tokens);
     let urls = settings.base_urls.values();
-    let builder = urls.fold(builder, |builder, (id, url)| builder.base_url(*id, url.clone()));
+    let builder = urls.fold(builder, |builder, (id, url)| builder.base_url(id.clone(), url.clone()));
+    let builder = settings.custom_providers.iter().cloned().fold(builder, PortkeyLayerBuilder::provider);
     let builder = builder.sign(sign).aws_session_tags(settings.aws.session_tags.iter().map(String::as_str));
     match &settings.aws.endpoint_domain {
         Some(domain) => builder.aws_endpoint_domain(domain).map_err(BuildError::Aws),

@@ -79,8 +79,8 @@ impl Fields {
     }
 
     /// Whether the entry has somebody who signs. `api_key`: whether it holds a key beside these.
-    pub(super) fn signs(&self, provider: ProviderId, api_key: bool) -> Result<bool, Wrong> {
-        if !matches!(provider.as_str(), "bedrock" | "sagemaker") {
+    pub(super) fn signs(&self, provider: &ProviderId, api_key: bool) -> Result<bool, Wrong> {
+        if !matches!(provider.as_str(), "bedrock" | "sagemaker" | "bedrock-mantle" | "claude-platform-aws") {
             return Ok(false);
         }
         if let Some(region) = &self.region {

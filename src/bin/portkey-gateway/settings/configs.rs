@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
-use tower_portkey::{config::SavedConfig, host::TrustedHosts};
+use tower_portkey::{config::SavedConfig, context::ProviderIds, host::TrustedHosts};
 
 use super::{audience::Audience, error::Problem};
 
@@ -30,7 +30,11 @@ pub(crate) struct Config {
     pub(super) span: Range<usize>,
 }
 
-pub(super) fn configs(tables: &[Spanned<ConfigTable>], trusted: &TrustedHosts) -> Result<Vec<Config>, Problem> {
+pub(super) fn configs(
+    tables: &[Spanned<ConfigTable>],
+    trusted: &TrustedHosts,
+    ids: &ProviderIds,
+) -> Result<Vec<Config>, Problem> {
     let mut all: Vec<Config> = Vec::new();
     for (index, table) in tables.iter().enumerate() {
         let (span, table) = (table.span(), table.get_ref());
@@ -41,7 +45,7 @@ pub(super) fn configs(tables: &[Spanned<ConfigTable>], trusted: &TrustedHosts) -
             Problem::new(Some(table.id.span()), format!("{name}.id"), refused.message().to_owned())
         })?;
         let json = table.config.get_ref();
-        let saved = SavedConfig::parse(id, json, trusted).map_err(|refused| {
+        let saved = SavedConfig::parse_for(id, json, trusted, ids).map_err(|refused| {
             let why = [refused.message()].into_iter().chain(refused.details().iter().map(String::as_str));
             Problem::new(Some(table.config.span()), format!("{name}.config"), why.collect::<Vec<_>>().join("; "))
         })?;

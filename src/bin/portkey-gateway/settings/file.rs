@@ -9,6 +9,7 @@ use tower_portkey::{context::Status, limit::Price};
 use super::{
     aws::AwsTable,
     configs::ConfigTable,
+    custom::CustomTable,
     error::Problem,
     jwt::JwtTable,
     keys::KeyTable,
@@ -39,6 +40,8 @@ pub(crate) struct File {
     pub(crate) aws: AwsTable,
     #[serde(default)]
     pub(crate) keys: Vec<Spanned<KeyTable>>,
+    #[serde(default)]
+    pub(crate) custom_providers: Vec<Spanned<CustomTable>>,
     #[serde(default)]
     pub(crate) providers: Vec<Spanned<ProviderTable>>,
     #[serde(default)]

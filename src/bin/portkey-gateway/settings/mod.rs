@@ -3,11 +3,13 @@
 mod audience;
 mod aws;
 mod configs;
+mod custom;
 mod error;
 mod file;
 mod jwt;
 mod keys;
 mod limits;
+mod oracle;
 mod provider_table;
 mod providers;
 mod review;
@@ -18,6 +20,7 @@ mod workspaces;
 
 pub(crate) use aws::Aws;
 pub(crate) use configs::Config;
+pub(crate) use custom::describe as describe_custom;
 pub(crate) use error::SettingsError;
 pub(crate) use jwt::{JwtSettings, KeySource};
 pub(crate) use limits::Limits;
@@ -34,6 +37,7 @@ use tower_portkey::{
     context::ProviderId,
     host::{CustomHost, TrustedHosts},
     limit::PriceTable,
+    provider::ProviderSpec,
 };
 
 use error::Problem;
@@ -53,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) jwt: Vec<JwtSettings>,
     /// What holds for everybody of a workspace.
     pub(crate) workspaces: Workspaces,
+    /// Providers that the catalog doesn't have.
+    pub(crate) custom_providers: Vec<ProviderSpec>,
     /// Stored credentials.
     pub(crate) providers: Vec<Provider>,
     /// Saved configs.
@@ -121,8 +127,10 @@ impl Settings {
         let base_urls = file.upstream.base_urls()?;
         let aws = aws::read(file)?;
         let tokens = Tokens::read(file)?;
-        let providers = providers::providers(&file.providers)?;
-        let configs = configs::configs(&file.configs, &trusted_hosts)?;
+        let custom_providers = custom::custom(&file.custom_providers)?;
+        let ids = custom::ids(&custom_providers);
+        let providers = providers::providers(&file.providers, &ids)?;
+        let configs = configs::configs(&file.configs, &trusted_hosts, &ids)?;
         let workspaces = workspaces::workspaces(&file.workspaces, &configs)?;
         let limits = Limits::from(&file.limits);
         let prices = limits::prices(&file.prices)?;
@@ -161,6 +169,7 @@ impl Settings {
             keys,
             jwt,
             workspaces,
+            custom_providers,
             providers,
             configs,
             saved_only,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use tower_portkey::{
     ResolveLayer,
-    context::{Entry, EntryError, ProviderId},
+    context::{Entry, EntryError, ProviderIds},
     header::{PortkeyHeader, is_secret},
     host::{AllowedHosts, CustomHost, HostError},
 };
@@ -15,7 +15,7 @@ use super::{
     aws,
     error::Problem,
     keys::moment,
-    limits,
+    limits, oracle,
     provider_table::{Members, ProviderTable},
     tokens,
 };
@@ -36,12 +36,12 @@ pub(crate) struct Provider {
 /// Makes problems of one table, by member.
 type Report<'a> = &'a dyn Fn(Range<usize>, &str, String) -> Problem;
 
-pub(super) fn providers(tables: &[Spanned<ProviderTable>]) -> Result<Vec<Provider>, Problem> {
+pub(super) fn providers(tables: &[Spanned<ProviderTable>], ids: &ProviderIds) -> Result<Vec<Provider>, Problem> {
     let mut all: Vec<Provider> = Vec::new();
     for (index, table) in tables.iter().enumerate() {
         let name = format!("providers[{index}]");
         let report = |span, member: &str, why: String| Problem::new(Some(span), format!("{name}.{member}"), why);
-        let provider = provider(&name, table, &report)?;
+        let provider = provider(&name, table, ids, &report)?;
         let slug = provider.entry.slug();
         let alike = |other: &Provider| other.entry.slug() == slug && other.seen_by.overlaps(&provider.seen_by);
         if let Some(first) = all.iter().position(alike) {
@@ -53,24 +53,31 @@ pub(super) fn providers(tables: &[Spanned<ProviderTable>]) -> Result<Vec<Provide
     Ok(all)
 }
 
-fn provider(name: &str, table: &Spanned<ProviderTable>, report: Report<'_>) -> Result<Provider, Problem> {
+fn provider(
+    name: &str,
+    table: &Spanned<ProviderTable>,
+    ids: &ProviderIds,
+    report: Report<'_>,
+) -> Result<Provider, Problem> {
     let (span, table) = (table.span(), table.get_ref());
     let (slug, id, members) = (&table.slug, &table.provider, &table.members);
-    let Some(known) = ProviderId::parse(id.get_ref()) else {
+    let Some(known) = ids.parse(id.get_ref()) else {
         return Err(report(id.span(), "provider", "there is no provider of this id".to_owned()));
     };
-    if !ResolveLayer::serves(known) {
+    if known.is_built_in() && !ResolveLayer::serves(&known) {
         return Err(report(id.span(), "provider", "this provider is not available in this build".to_owned()));
     }
     let wrong = |span: Range<usize>, member: &str, error: &EntryError| report(span, member, reason(error));
-    let mut entry = Entry::new(slug.get_ref().as_str(), known).map_err(|error| wrong(slug.span(), "slug", &error))?;
+    let mut entry =
+        Entry::new(slug.get_ref().as_str(), known.clone()).map_err(|error| wrong(slug.span(), "slug", &error))?;
     let mut credential = false;
     if let Some(key) = &members.api_key {
         let text = key.get_ref().read().map_err(|why| report(key.span(), "api_key", why))?;
         credential = !text.is_empty();
         entry = entry.with_api_key(text).map_err(|error| wrong(key.span(), "api_key", &error))?;
     }
-    let (mut signer, mut shown) = (aws::Fields::default(), tokens::Fields::default());
+    let (mut signer, mut oracle, mut shown) =
+        (aws::Fields::default(), oracle::Fields::default(), tokens::Fields::default());
     for (field, value) in &table.fields {
         let member = field.get_ref();
         let Some(header) = PortkeyHeader::from_field(member) else {
@@ -82,6 +89,7 @@ fn provider(name: &str, table: &Spanned<ProviderTable>, report: Report<'_>) -> R
             CustomHost::operator(text.expose()).map_err(|error| report(value.span(), member, error.to_string()))?;
         }
         signer.note(header, &text);
+        oracle.note(header, &text);
         shown.note(header, &text);
         entry = entry.with_field(member, &text).map_err(|error| wrong(value.span(), member, &error))?;
     }
@@ -91,13 +99,13 @@ fn provider(name: &str, table: &Spanned<ProviderTable>, report: Report<'_>) -> R
     };
     let mut versions = false;
     if let Some(tables) = &members.deployments {
-        let all = tokens::deployments(tables, known).map_err(|why| report(tables.span(), "deployments", why))?;
+        let all = tokens::deployments(tables, &known).map_err(|why| report(tables.span(), "deployments", why))?;
         versions = !all.is_empty() && all.iter().all(|own| own.api_version().is_some());
         entry = entry.with_deployments(all);
     }
-    let signs = signer.signs(known, credential).map_err(wrong_field)?;
+    let signs = signer.signs(&known, credential).map_err(wrong_field)? | oracle.signs(&known).map_err(wrong_field)?;
     let hosted = members.custom_host.is_some();
-    credential |= signs | shown.shows(known, credential, hosted, versions).map_err(wrong_field)?;
+    credential |= signs | shown.shows(&known, credential, hosted, versions).map_err(wrong_field)?;
     for (header, value) in &members.custom_headers.0 {
         let member = format!("custom_headers.{}", header.get_ref());
         let text = value.get_ref().read().map_err(|why| report(value.span(), &member, why))?;

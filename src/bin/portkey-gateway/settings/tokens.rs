@@ -84,7 +84,7 @@ pub(crate) struct DeploymentTable {
 /// The deployments of an entry, where it is one of Azure OpenAI.
 pub(super) fn deployments(
     tables: &Spanned<Vec<DeploymentTable>>,
-    provider: ProviderId,
+    provider: &ProviderId,
 ) -> Result<Vec<Deployment>, String> {
     let tables = tables.get_ref();
     if provider.as_str() != "azure-openai" {
@@ -129,7 +129,7 @@ impl Fields {
     /// a host of its own; `versions`: whether each of its deployments has a version, if it has any.
     pub(super) fn shows(
         &self,
-        provider: ProviderId,
+        provider: &ProviderId,
         api_key: bool,
         hosted: bool,
         versions: bool,

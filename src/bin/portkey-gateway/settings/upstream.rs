@@ -99,7 +99,7 @@ impl UpstreamTable {
             let Some(id) = ProviderId::parse(name) else {
                 return Err(problem("there is no provider of this id".to_owned()));
             };
-            if !ResolveLayer::serves(id) {
+            if !ResolveLayer::serves(&id) {
                 return Err(problem("this provider is not available in this build".to_owned()));
             }
             let host = CustomHost::operator(url.get_ref()).map_err(|error| problem(error.to_string()))?;

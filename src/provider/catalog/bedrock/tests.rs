@@ -11,7 +11,7 @@ fn found(method: &Method, path: &str, model: Option<&str>, stream: bool) -> Resu
     let field = |name| (name == PortkeyHeader::AwsS3Bucket).then_some("my-bucket");
     let way = way(&AwsAsked { method, rest, caller: &caller, unified, model, stream }, "us-east-1", field)?;
     let endpoint = match way.endpoint {
-        Endpoint::Named(name) => name.to_owned(),
+        Endpoint::Named(name) | Endpoint::Api(name) => name.to_owned(),
         Endpoint::Bucket(bucket) => format!("s3 {bucket}"),
     };
     let query = way.query.filter(|query| !query.is_empty()).map(|query| format!("?{query}"));
