@@ -112,24 +112,31 @@ fn said(body: &Bytes) -> Option<(Option<u64>, Option<Box<str>>)> {
 pub(super) enum Question {
     /// None that uses tokens.
     Free,
-    /// Perhaps one that says what it has used.
+    /// Perhaps one that says what it has used; one that says nothing has used nothing.
     Perhaps,
-    /// One that says what it has used.
+    /// One that uses tokens, whether it says so or not.
     Model,
 }
 
 impl Question {
+    /// What is not known to use no tokens uses some: providers have more routes than a list could name.
     pub(super) fn of(head: &Parts) -> Self {
-        let route = Route::of(&head.method, head.uri.path());
-        let first = route.rest().unwrap_or_default().split('/').nth(1);
-        match first {
-            // To fetch an answer again is free, and so is to count.
-            _ if head.method != Method::POST => Self::Free,
-            Some("messages") if route.rest() != Some("/messages") => Self::Free,
-            Some("chat" | "completions" | "embeddings" | "messages" | "responses") if route.asks_a_model() => {
-                Self::Model
+        // To fetch an answer again is free.
+        if head.method != Method::POST {
+            return Self::Free;
+        }
+        let rest = Route::of(&head.method, head.uri.path()).rest().unwrap_or_default().trim_end_matches('/');
+        let mut parts = rest.split('/').skip(1);
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            // To count is free, too.
+            (Some("messages"), Some("count_tokens"), None, None)
+            | (Some("responses"), Some("input_tokens"), None, None)
+            | (Some("model"), Some(_), Some("count-tokens"), None) => Self::Free,
+            _ if rest.ends_with(":countTokens") => Self::Free,
+            (Some("files" | "uploads" | "batches" | "fine_tuning" | "moderations" | "audio" | "images"), ..) => {
+                Self::Perhaps
             }
-            _ => Self::Perhaps,
+            _ => Self::Model,
         }
     }
 }
@@ -181,17 +188,31 @@ mod tests {
     }
 
     #[test]
-    fn only_questions_use_tokens() {
+    fn what_is_not_known_to_be_free_uses_tokens() {
         for (method, path, question) in [
             ("POST", "/v1/chat/completions", Question::Model),
+            ("POST", "/v1/chat/completions/", Question::Model),
+            ("POST", "/v1/proxy/chat/completions", Question::Model),
+            ("POST", "/v1/chat", Question::Model),
             ("POST", "/v1/embeddings", Question::Model),
             ("POST", "/v1/messages", Question::Model),
+            ("POST", "/v1/messages/", Question::Model),
+            ("POST", "/v1/messages/other", Question::Model),
             ("POST", "/v1/messages/count_tokens", Question::Free),
+            ("POST", "/v1/proxy/messages/count_tokens/", Question::Free),
             ("POST", "/v1/responses", Question::Model),
+            ("POST", "/v1/responses/input_tokens", Question::Free),
             ("GET", "/v1/responses/r-1", Question::Free),
             ("POST", "/v1/audio/speech", Question::Perhaps),
-            ("POST", "/v1/models/g:generateContent", Question::Perhaps),
-            ("POST", "/own", Question::Perhaps),
+            ("POST", "/v1/Audio/speech", Question::Model),
+            ("POST", "/v1/files", Question::Perhaps),
+            ("POST", "/v1/proxy/batches/", Question::Perhaps),
+            ("POST", "/v1/models/g:generateContent", Question::Model),
+            ("POST", "/v1/models/g:embedContent", Question::Model),
+            ("POST", "/v1/v1beta/models/g:countTokens", Question::Free),
+            ("POST", "/v1/model/anthropic.claude/converse-stream", Question::Model),
+            ("POST", "/v1/model/anthropic.claude/count-tokens", Question::Free),
+            ("POST", "/own", Question::Model),
             ("GET", "/v1/models", Question::Free),
         ] {
             let (head, ()) = Request::builder().method(method).uri(path).body(()).expect("a request").into_parts();

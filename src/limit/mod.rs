@@ -41,7 +41,8 @@
 //! | taken in advance | what the request says its answer may have ([`ByBody`]), else [a default](LimitLayer::default_output_tokens), and a quarter of the bytes of the prompt |
 //! | refused | where less is left than the request says, or nothing; a guess shrinks to what is left |
 //! | answered | what the answer says: the `usage` of JSON, the last one of a stream |
-//! | answered without a word | what was taken, or an event's token each where that is more; of routes that don't ask for text, nothing |
+//! | answered without a word | what was taken, or an event's token each where that is more; nothing of files, uploads, batches, fine-tuning, moderations, audio and images |
+//! | fetched, or counted only (all but `POST`, `count_tokens`) | nothing |
 //! | failed (no answer, or none of 2xx) | nothing |
 //! | dropped before it was answered | the guess for the prompt, which was sent |
 //! | dropped in the middle of a stream | what the stream said so far, and at least a token an event |

@@ -1,7 +1,7 @@
 //! What is counted in the end: by answers, streams, failures and cancellations.
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt};
@@ -14,7 +14,7 @@ use tower_portkey::{
 
 use crate::{
     harness::{Answer, Counters, Piece, Provider, counters, limited, used},
-    support::{block_on, by, chat},
+    support::{block_on, by, chat, request},
 };
 
 const BUDGET: &str = r#"{"type":"tokens","credit_limit":10000}"#;
@@ -108,6 +108,55 @@ fn what_was_used_takes_the_place_of_what_was_taken() {
     }
     // The prompt was sent; the rest goes back.
     assert_eq!(run(None, None), (5, 0), "cancelled before it was answered");
+}
+
+/// Posts a body to a path and reads so many frames of the answer; all where nobody says.
+fn posted(path: &str, body: &'static str, answer: Answer, frames: Option<usize>) -> u64 {
+    let (_, counters) = counters();
+    let who = limited(BUDGET, "[]");
+    let request = request(&Method::POST, path, &[("content-type", "application/json")]);
+    let request = by(who, request).map(|_| FullOr::full(body));
+    block_on(async {
+        let response = service(&counters, &Provider::new([answer])).oneshot(request).await.expect("an answer");
+        let (mut body, mut read) = (Box::pin(response.into_body()), 0);
+        while frames.is_none_or(|frames| read < frames) && matches!(body.frame().await, Some(Ok(_))) {
+            read += 1;
+        }
+    });
+    let (used, held) = counted(&counters);
+    assert_eq!(held, 0, "{path}");
+    used
+}
+
+#[test]
+fn every_spelling_of_a_question_counts() {
+    let stream = || Answer::events(&[CHUNK; 500]).and(Piece::Data(Bytes::from_static(b"data: [DONE]\n\n")));
+    for path in [
+        "/v1/chat/completions",
+        "/v1/chat/completions/",
+        "/v1/proxy/chat/completions",
+        "/v1/proxy/completions",
+        "/v1/messages/",
+        "/v1/chat",
+        "/v1/openai/v1/chat/completions",
+    ] {
+        assert_eq!(posted(path, r#"{"max_tokens":100}"#, stream(), None), 506, "{path}");
+    }
+    let aws = "application/vnd.amazon.eventstream";
+    let binary = Answer { headers: vec![("content-type", aws)], ..Answer::json(200, "\0\0\0\x10") };
+    for path in ["/v1/model/m/converse-stream", "/v1/model/m/invoke-with-response-stream"] {
+        assert_eq!(posted(path, r#"{"inferenceConfig":{"maxTokens":100}}"#, binary.clone(), None), 110, "{path}");
+    }
+    for (path, used) in [
+        ("/v1/models/g:embedContent", 1025),
+        ("/v1/rerank", 1025),
+        ("/v1/files", 0),
+        ("/v1/batches", 0),
+        ("/v1/moderations", 0),
+        ("/v1/messages/count_tokens", 0),
+    ] {
+        assert_eq!(posted(path, "{}", Answer::json(200, "{}"), None), used, "{path}");
+    }
 }
 
 #[test]
