@@ -45,7 +45,7 @@ mod workspace;
 pub use aws::{AwsError, AwsIdentity, AwsKeys, AwsRole, AwsSigning, aws_domain};
 pub use claims::{ClaimError, Claims};
 pub use config::RequestConfig;
-pub(crate) use config::{Asked, Attempt, ConfigObject, ConfigTree, Model, NamedHost, Params, Stage};
+pub(crate) use config::{AfterChanges, Asked, Attempt, ConfigObject, ConfigTree, Model, NamedHost, Params, Stage};
 pub use credential::Credential;
 pub use entry::{Entry, EntryError};
 pub use handshake::Handshake;

@@ -10,6 +10,7 @@ use tower_portkey::{
     body::FullOr,
     context::Principal,
     limit::{Price, PriceTable},
+    rejection::{Asked, Kind, PortkeyJson, Rejection, refuse},
 };
 
 use crate::{
@@ -160,6 +161,74 @@ fn every_spelling_of_a_question_counts() {
 }
 
 #[test]
+fn an_answer_that_is_cut_before_its_usage_counts_as_its_text() {
+    let text = "a long text. ".repeat(300);
+    let front = format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"#);
+    let rest = r#""}]}}],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":5000,"totalTokenCount":5010}}"#;
+    let answer = Answer::json(200, front).and(Piece::Data(Bytes::from(rest)));
+    let body = r#"{"max_tokens":100}"#;
+    for path in ["/v1/chat/completions", "/v1/models/g:generateContent"] {
+        let text = 5 + 3900_u64.div_ceil(4);
+        for (frames, expected) in [(Some(0), 105..=105), (Some(1), text..=text + 10), (None, 5010..=5010)] {
+            let used = posted(path, body, answer.clone(), frames);
+            assert!(expected.contains(&used), "{path}, {frames:?}: {used} {expected:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_fetched_again_is_free() {
+    let (_, counters) = counters();
+    let answer = Answer::json(200, r#"{"usage":{"input_tokens":1000,"output_tokens":1000,"total_tokens":2000}}"#);
+    let request = by(limited(BUDGET, "[]"), request(&Method::GET, "/v1/responses/r-1", &[]));
+    let request = request.map(|_| FullOr::<Full<Bytes>>::full(""));
+    let fetched = block_on(async {
+        service(&counters, &Provider::new([answer]))
+            .oneshot(request)
+            .await
+            .expect("an answer")
+            .into_body()
+            .collect()
+            .await
+    });
+    assert!(fetched.is_ok());
+    assert_eq!(counted(&counters), (0, 0));
+}
+
+#[test]
+fn who_waits_no_longer_pays_for_the_prompt() {
+    for (kind, used) in
+        [(Kind::Timeout, 5), (Kind::GatewayTimeout, 5), (Kind::BadGateway, 0), (Kind::NotImplemented, 0)]
+    {
+        let (_, counters) = counters();
+        let leaf = tower::service_fn(move |_: Request<FullOr<Full<Bytes>>>| async move {
+            let refused = refuse(&PortkeyJson, Rejection::new(kind), &Asked::default(), http::Extensions::new());
+            Ok::<_, std::convert::Infallible>(refused.map(Full::new))
+        });
+        let layer = LimitLayer::callers(counters.clone()).read_bodies();
+        assert!(block_on(layer.layer(leaf).oneshot(asked(&limited(BUDGET, "[]")))).is_ok());
+        assert_eq!(counted(&counters), (used, 0), "{kind:?}");
+    }
+}
+
+#[test]
+fn as_many_answers_as_are_asked_for_are_taken_in_advance() {
+    let (_, counters) = counters();
+    let who = limited(r#"{"type":"tokens","credit_limit":1000000}"#, "[]");
+    for (body, held) in [(r#"{"n":8}"#, 8 * 1024), (r#"{"n":9e18}"#, 128 * 1024), (r#"{"prompt":["",""]}"#, 2 * 1024)] {
+        let request = by(who.clone(), chat(&[])).map(|_| FullOr::full(body));
+        block_on(async {
+            let mut call = Box::pin(service(&counters, &Provider::new([])).oneshot(request));
+            std::future::poll_fn(|cx| {
+                std::task::Poll::Ready(std::future::Future::poll(call.as_mut(), cx).is_pending())
+            })
+            .await;
+            assert_eq!(counted(&counters).1, held + (body.len() as u64).div_ceil(4), "{body}");
+        });
+    }
+}
+
+#[test]
 fn usage_that_can_be_read_is_asked_for() {
     let provider = Provider::new([Answer::json(200, "{}")]);
     for (who, encoding) in [(limited(BUDGET, "[]"), "identity"), (limited("[]", r#"{"unit":"rpm","value":1}"#), "gzip")]
@@ -216,6 +285,45 @@ fn cost_is_tokens_by_their_price() {
         assert!(collected.is_ok());
         assert_eq!(counted(&counters), (cost, 0), "{model}");
     }
+}
+
+/// What a call costs, in billionths of a USD.
+fn cost(path: &str, body: &str, answer: Answer) -> u64 {
+    let price =
+        |model: &str, output| Price { provider: "*".into(), model: model.into(), input: 0.0, output, cached: None };
+    let prices = PriceTable::new([price("cheap", 1.0), price("dear*", 50.0)]).expect("prices");
+    let (_, counters) = counters();
+    let layer = LimitLayer::callers(counters.clone()).read_bodies().prices(prices);
+    let request = by(limited(r#"{"type":"cost","credit_limit":1000}"#, "[]"), request(&Method::POST, path, &[]));
+    let mut request = request.map(|_| FullOr::<Full<Bytes>>::full(body.to_owned()));
+    request.extensions_mut().insert(target());
+    let service = layer.layer(Provider::new([answer]));
+    let read = block_on(async { service.oneshot(request).await.expect("an answer").into_body().collect().await });
+    assert!(read.is_ok());
+    counted(&counters).0
+}
+
+#[test]
+fn the_model_of_the_path_is_the_one_that_is_paid_for() {
+    let answer = || Answer::json(200, r#"{"usage":{"inputTokens":0,"outputTokens":10}}"#);
+    let long = format!(r#"{{"model":"dear{}"}}"#, "x".repeat(129));
+    for (path, body, expected) in [
+        ("/v1/model/dear-1/converse", r#"{"model":"cheap"}"#, 500_000),
+        ("/v1/model/dear-1/converse", "{}", 500_000),
+        ("/v1/chat/completions", r#"{"model":"cheap"}"#, 10_000),
+        ("/v1/chat/completions?model=cheap", r#"{"model":"dear"}"#, 500_000),
+        ("/v1/own?model=cheap", "{}", 10_000),
+        ("/v1/chat/completions", &long, 0),
+    ] {
+        assert_eq!(cost(path, body, answer()), expected, "{path} {body}");
+    }
+}
+
+#[test]
+fn a_stream_without_usage_costs_what_its_events_cost() {
+    let body = r#"{"model":"cheap","stream":true}"#;
+    assert_eq!(cost("/v1/chat/completions", body, Answer::events(&[CHUNK; 2000])), 2_000_000);
+    assert_eq!(cost("/v1/chat/completions", body, Answer::events(&[CHUNK; 20])), 1_024_000);
 }
 
 fn target() -> tower_portkey::context::Target {
