@@ -64,7 +64,9 @@ pub(crate) struct Attempt {
 /// What a layer above has to see to when a config has changed a body: another body, none where it may stay, or a
 /// refusal. By method and path.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AfterChanges(pub(crate) fn(&Method, &str, &[u8]) -> Result<Option<Vec<u8>>, Rejection>);
+pub(crate) struct AfterChanges(pub(crate) fn(&Method, &str, &[u8]) -> Seen);
+
+type Seen = Result<Option<Vec<u8>>, Rejection>;
 
 /// The models that a request names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

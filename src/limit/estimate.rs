@@ -103,11 +103,11 @@ fn tokens(head: &Parts, bytes: u64) -> u64 {
 fn encoded(body: &[u8]) -> usize {
     /// Every such run has a byte in one of the places that are looked at.
     const STEP: usize = 512;
-    let plain = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'='));
+    let breaks = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'='));
     let (mut at, mut all) = (STEP, 0);
     while let Some((before, behind)) = body.split_at_checked(at) {
-        let start = before.len() - before.iter().rev().take_while(|byte| !plain(byte)).count();
-        let end = at + behind.iter().position(|byte| plain(byte)).unwrap_or(behind.len());
+        let start = before.len() - before.iter().rev().take_while(|byte| !breaks(byte)).count();
+        let end = at + behind.iter().position(breaks).unwrap_or(behind.len());
         if end - start >= 2 * STEP {
             all += end - start;
         }
