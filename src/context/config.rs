@@ -2,13 +2,14 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use serde_json::value::RawValue;
 
 use crate::{
     context::{Branch, Breaker, Credential, Deployment, Entry, ProviderRef, Retry},
     header::PortkeyHeader,
     host::CustomHost,
+    rejection::Rejection,
 };
 
 /// What the request asks of its provider. `ConfigLayer` writes it; `ModelLayer` adds the entries and the model that
@@ -60,6 +61,13 @@ pub(crate) struct Attempt {
     pub(crate) retries: u32,
 }
 
+/// What a layer above has to see to when a config has changed a body: another body, none where it may stay, or a
+/// refusal. By method and path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AfterChanges(pub(crate) fn(&Method, &str, &[u8]) -> Seen);
+
+type Seen = Result<Option<Vec<u8>>, Rejection>;
+
 /// The models that a request names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Model {
@@ -100,6 +108,11 @@ impl RequestConfig {
     #[must_use]
     pub fn none() -> Self {
         Self { stage: Stage::Chosen, ..Self::default() }
+    }
+
+    /// Whether the config may still change the body.
+    pub(crate) fn may_change(&self) -> bool {
+        self.stage == Stage::Named && self.tree.as_ref().is_some_and(|tree| tree.changes_body)
     }
 
     /// The provider that the config's object for this attempt names, or else the header, the body or the query, or else

@@ -44,6 +44,9 @@ pub enum Period {
     Days(u16),
 }
 
+/// In bytes: it is in the name of every counter that is kept.
+const LONGEST_ID: usize = 128;
+
 /// A budget.
 ///
 /// ```
@@ -70,7 +73,8 @@ impl UsageLimit {
     ///
     /// # Errors
     ///
-    /// The JSON has another shape, names an unknown type, status or period, or a budget below zero. Whoever reads a
+    /// The JSON has another shape, names an unknown type, status or period, a budget below zero, or an id of more than
+    /// 128 bytes or with control characters. Whoever reads a
     /// limit wrong must not read "no limit". Nor are there more than 16 of them.
     pub fn from_json(json: &str) -> Result<Vec<Self>, LimitError> {
         let tables: Vec<UsageTable<'_>> = one_or_many(json)?;
@@ -79,6 +83,10 @@ impl UsageLimit {
     }
 
     fn new(table: UsageTable<'_>) -> Result<Self, LimitError> {
+        let named = |id: &str| id.len() <= LONGEST_ID && !id.contains(char::is_control);
+        if !table.id.as_deref().is_none_or(named) {
+            return Err(LimitError("the id of a limit has up to 128 bytes, and no control characters"));
+        }
         let good = |number: Option<f64>| number.is_none_or(|number| number.is_finite() && number >= 0.0);
         if !good(table.credit_limit) || !good(table.alert_threshold) {
             return Err(LimitError("a limit is not below zero"));

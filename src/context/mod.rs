@@ -56,7 +56,7 @@ pub(crate) use aws::is_aws_signature_param;
 pub use aws::{AwsError, AwsIdentity, AwsKeys, AwsRole, AwsSigning, aws_domain};
 pub use claims::{ClaimError, Claims};
 pub use config::RequestConfig;
-pub(crate) use config::{Asked, Attempt, ConfigObject, ConfigTree, Model, NamedHost, Params, Stage};
+pub(crate) use config::{AfterChanges, Asked, Attempt, ConfigObject, ConfigTree, Model, NamedHost, Params, Stage};
 pub use credential::Credential;
 pub use deployment::Deployment;
 pub(crate) use deployment::is_azure_v1;

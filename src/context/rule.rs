@@ -45,6 +45,8 @@ pub enum Standing {
 pub struct Rule {
     counter: u128,
     name: Box<str>,
+    /// How much of the name is the organisation.
+    organisation: usize,
     owner: Owner,
     resource: Resource,
     span: Span,
@@ -69,6 +71,13 @@ impl Rule {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The organisation of the key, token or workspace; of an entry, which may serve several, its provider. What the name
+    /// begins with.
+    #[must_use]
+    pub fn organisation(&self) -> &str {
+        self.name.get(..self.organisation).unwrap_or_default()
     }
 
     /// Whose limit it is.
@@ -118,6 +127,8 @@ impl Rule {
 #[derive(Clone, Debug)]
 pub struct Rules {
     all: Arc<[Rule]>,
+    /// In the order of their counters.
+    sorted: Arc<[usize]>,
     measured: bool,
 }
 
@@ -126,6 +137,13 @@ impl Rules {
     #[must_use]
     pub fn measured(&self) -> bool {
         self.measured
+    }
+
+    /// The rules' indices in the order of their counters: who locks several of them in this order never waits for somebody
+    /// who waits for it.
+    #[must_use]
+    pub fn sorted(&self) -> &[usize] {
+        &self.sorted
     }
 }
 
@@ -152,7 +170,9 @@ impl FromIterator<Rule> for Rules {
             }
         }
         let measured = all.iter().any(|rule| rule.resource != Resource::Requests);
-        Self { all: all.into(), measured }
+        let mut sorted: Vec<_> = (0..all.len()).collect();
+        sorted.sort_unstable_by_key(|index| all.get(*index).map(Rule::counter));
+        Self { all: all.into(), sorted: sorted.into(), measured }
     }
 }
 
@@ -223,6 +243,7 @@ impl<'a> Holder<'a> {
         Rule {
             counter: u128::from_le_bytes(counter),
             name: format!("{first}-{}-{kind}-{}{dash}{id}-{span_name}", resource.as_str(), self.id).into(),
+            organisation: first.len(),
             owner: self.owner,
             resource,
             span,

@@ -18,9 +18,25 @@ pub(super) struct Bill {
     estimate: Estimate,
     prices: PriceTable,
     provider: Option<ProviderId>,
+    /// By the path: where it names one, no body names another.
+    path: Option<Box<str>>,
     /// By the config.
     model: Option<Box<str>>,
 }
+
+/// What was taken for a request, where tokens or cost are counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Held {
+    pub(super) tokens: Option<u64>,
+    pub(super) cost: Option<u64>,
+}
+
+/// How long the name of a model may be, in bytes. A longer one is none: it is kept as long as the answer lasts, and
+/// anybody can send it.
+const LONGEST: usize = 128;
+
+/// As many answers are taken in advance where the request doesn't say how long one may be: what OpenAI gives at most.
+const MOST_ANSWERS: u64 = 128;
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +48,17 @@ pub(super) enum End {
 }
 
 impl Bill {
-    pub(super) fn new(head: &Parts, estimate: Estimate, prices: PriceTable) -> Self {
+    pub(super) fn new(head: &Parts, mut estimate: Estimate, prices: PriceTable) -> Self {
         let question = Question::of(head);
-        let mut bill = Self { question, estimate, prices, provider: None, model: None };
-        bill.look(&head.extensions);
-        if bill.model.is_none() && bill.estimate.model.is_none() && !bill.prices.is_empty() {
-            bill.model = models_in(head.uri.path(), head.uri.query()).into_iter().next();
+        estimate.model = estimate.model.filter(|name| name.len() <= LONGEST);
+        let mut bill = Self { question, estimate, prices, provider: None, path: None, model: None };
+        if !bill.prices.is_empty() {
+            let first = |query| models_in(head.uri.path(), query).into_iter().find(|name| name.len() <= LONGEST);
+            bill.path = first(None);
+            bill.look(&head.extensions);
+            if bill.names().next().is_none() && head.uri.query().is_some() {
+                bill.model = first(head.uri.query());
+            }
         }
         bill
     }
@@ -52,7 +73,7 @@ impl Bill {
         };
         let provider = facts.get::<Target>().map(|target| target.provider().clone());
         let provider = provider.or_else(|| config.and_then(named));
-        let model = config.and_then(|config| config.model.body.as_ref());
+        let model = config.and_then(|config| config.model.body.as_ref()).filter(|name| name.len() <= LONGEST);
         self.provider = provider.or_else(|| self.provider.take());
         self.model = model.cloned().or_else(|| self.model.take());
     }
@@ -62,15 +83,21 @@ impl Bill {
         self.question != Question::Free
     }
 
+    /// Whether nobody could say what the answer used, nor how much it may be.
+    pub(super) fn has_no_bound(&self) -> bool {
+        self.may_use() && self.estimate.has_no_bound()
+    }
+
     /// What to take in advance. `output` is assumed of an answer whose length nobody says.
     pub(super) fn want(&self, output: u64) -> Want {
         if !self.may_use() {
             return Want::ONE;
         }
         let asked = self.estimate.output;
-        let model = self.model.as_deref().or(self.estimate.model.as_deref());
-        let provider = self.provider.as_ref().map(ProviderId::as_str);
-        let cost = |input, output| self.prices.most(provider, model, &Usage { input, output, ..Usage::default() });
+        let output = output.saturating_mul(self.estimate.answers.clamp(1, MOST_ANSWERS));
+        let model = self.names().next();
+        let cost =
+            |input, output| self.prices.most(self.provider(), model, &Usage { input, output, ..Usage::default() });
         let (prompt, output) = (self.estimate.prompt, asked.unwrap_or(output));
         // A price that may be another one's is a guess, too.
         let known = asked.filter(|_| self.provider.is_some() && model.is_some());
@@ -89,8 +116,11 @@ impl Bill {
         }
     }
 
-    /// What was used by a call of whose answer so much was seen. `held` are the tokens that were taken for it.
-    pub(super) fn answered(&self, scan: &Scan, end: End, held: Option<u64>) -> Spent {
+    /// What was used by a call of whose answer so much was seen. `held` is what was taken for it.
+    pub(super) fn answered(&self, scan: &Scan, end: End, held: Held) -> Spent {
+        if !self.may_use() {
+            return Spent::NOTHING;
+        }
         let prompt = self.estimate.prompt;
         let seen = |output: u64| Usage { input: prompt, output, ..Usage::default() };
         match (scan.usage(), end) {
@@ -103,20 +133,28 @@ impl Bill {
             }
             // An event has about a token.
             (None, End::Cut) if scan.events() > 0 => self.spent(seen(scan.events()), scan.model()),
+            // Of text, four bytes.
             (None, _) if self.question == Question::Model => {
-                let least = self.spent(seen(scan.events()), scan.model());
-                Spent { tokens: held.max(least.tokens), cost: None }
+                let least = self.spent(seen(scan.events().max(scan.text())), scan.model());
+                Spent { tokens: held.tokens.max(least.tokens), cost: held.cost.max(least.cost) }
             }
             // A compressed answer says nothing, and an answer to something else has used nothing.
-            (None, _) if scan.is_encoded() && self.may_use() => Spent::default(),
+            (None, _) if scan.is_encoded() => Spent::default(),
             (None, _) => Spent::NOTHING,
         }
     }
 
+    /// The names of the model, the one that counts first.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.path, &self.model, &self.estimate.model].into_iter().flatten().map(AsRef::as_ref)
+    }
+
+    fn provider(&self) -> Option<&str> {
+        self.provider.as_ref().map(ProviderId::as_str)
+    }
+
     fn spent(&self, usage: Usage, answered_by: Option<&str>) -> Spent {
-        let names = [self.model.as_deref(), self.estimate.model.as_deref(), answered_by];
-        let cost =
-            || self.prices.cost(self.provider.as_ref().map(ProviderId::as_str), names.into_iter().flatten(), &usage);
+        let cost = || self.prices.cost(self.provider(), self.names().chain(answered_by), &usage);
         Spent { tokens: Some(usage.tokens()), cost: Some(if self.prices.is_empty() { 0 } else { cost() }) }
     }
 }

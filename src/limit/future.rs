@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     body::FullOr,
-    rejection::{Asked, Rejection, RenderRejection, refuse},
+    rejection::{Asked, Kind, Rejection, RenderRejection, refuse},
 };
 
 pin_project! {
@@ -146,13 +146,16 @@ fn answered<B, C, E>(
         response.extensions_mut().insert(levels);
     }
     let ticket = ticket.and_then(|mut ticket| {
-        let refused = response.extensions().get::<Rejection>().is_some();
-        if refused || !response.status().is_success() {
-            ticket.failed();
-            return None;
+        match response.extensions().get::<Rejection>().map(Rejection::kind) {
+            // How long an answer is waited for is the caller's to say.
+            Some(Kind::Timeout | Kind::GatewayTimeout) => ticket.gave_up(),
+            None if response.status().is_success() => {
+                ticket.answered(response.headers(), response.extensions());
+                return Some(ticket);
+            }
+            Some(_) | None => ticket.failed(),
         }
-        ticket.answered(response.headers(), response.extensions());
-        Some(ticket)
+        None
     });
     Ok(response.map(|body| FullOr::inner(LimitBody::new(body, ticket))))
 }

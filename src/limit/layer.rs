@@ -91,8 +91,8 @@ impl<C, E, R> LimitLayer<C, E, R> {
         self.change(|settings| settings.keep_encoding = true)
     }
 
-    /// Whether streams whose tokens or cost are counted are asked to say what they have used, where the request can be
-    /// changed to that end ([`EstimateUsage::ask_for_usage`](super::EstimateUsage::ask_for_usage)). Not unless set: then
+    /// Whether streams whose tokens or cost are counted are asked to say what they have used, whatever the caller says
+    /// about it, where the request can be changed to that end ([`EstimateUsage::ask_for_usage`](super::EstimateUsage::ask_for_usage)). Not unless set: then
     /// a stream that doesn't say it counts as what was taken in advance, or an event's token each where that is more.
     #[must_use]
     pub fn include_usage(self, include: bool) -> Self {

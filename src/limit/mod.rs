@@ -38,21 +38,27 @@
 //!
 //! | | tokens |
 //! | --- | --- |
-//! | taken in advance | what the request says its answer may have ([`ByBody`]), else [a default](LimitLayer::default_output_tokens), and a quarter of the bytes of the prompt |
-//! | refused | where less is left than the request says, or nothing; a guess shrinks to what is left |
+//! | taken in advance | what the request says its answers may have ([`ByBody`]), else [a default](LimitLayer::default_output_tokens) for each of them, and a quarter of the bytes of the prompt, media aside and at most 200,000 |
+//! | refused | where less is left than the request says, or nothing; a guess shrinks to what the tightest of the rules has left |
 //! | answered | what the answer says: the `usage` of JSON, the last one of a stream |
-//! | answered without a word | what was taken, or an event's token each where that is more; of routes that don't ask for text, nothing |
+//! | answered without a word, or cut before it | what was taken, or an event's token each, or a quarter of the bytes of text, where that is more; nothing of files, uploads, batches, fine-tuning, moderations, audio and images |
+//! | fetched, or counted only (all but `POST`, `count_tokens`) | nothing |
+//! | told of more than 10 million tokens | as if it had said nothing |
+//! | made later (`background`) | what was taken: it needs `max_output_tokens`, else it is 400 |
 //! | failed (no answer, or none of 2xx) | nothing |
-//! | dropped before it was answered | the guess for the prompt, which was sent |
+//! | dropped before it was answered, or not waited for any longer | the guess for the prompt, which was sent |
 //! | dropped in the middle of a stream | what the stream said so far, and at least a token an event |
 //!
-//! So a limit is exceeded by no more than what requests that were let in use beyond what was taken for them. Answers are
+//! So a limit is exceeded by no more than what requests that were let in use beyond what was taken for them; batches and
+//! fine-tuning, whose answers come another day, are counted as requests only. What was taken is held until the answer has
+//! ended. A caller's limits see the answer that it gets, not those of other attempts; a provider's answer of 2xx is the last
+//! one. Answers are
 //! passed on byte by byte as they come; of what passes, no more than the usage member is kept, up to 4 KiB. Compressed
 //! answers can't be read, so requests whose tokens count ask for uncompressed ones
 //! ([`keep_accept_encoding`](LimitLayer::keep_accept_encoding)). OpenAI's streams say what they have used only where the
-//! request asks for it, which the layer does in its place if it is told to
+//! request asks for it, which the layer does if it is told to, whatever request and config say
 //! ([`include_usage`](LimitLayer::include_usage)). Cost is tokens by a [`PriceTable`]: nothing has a price
-//! that you don't give it.
+//! that you don't give it; the model in the path counts before the config's and the body's.
 //!
 //! # Where they stand
 //!

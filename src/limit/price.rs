@@ -1,9 +1,10 @@
 //! What tokens cost (pure but for the warning).
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, hash_map::RandomState},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    hash::BuildHasher,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use serde::Deserialize;
@@ -74,7 +75,14 @@ impl Price {
 #[derive(Clone, Default)]
 pub struct PriceTable {
     rows: Arc<[Price]>,
-    named: Arc<Mutex<HashSet<Box<str>>>>,
+    named: Arc<Named>,
+}
+
+/// Which models were named, by a hash: nothing that a caller wrote is kept.
+#[derive(Default)]
+struct Named {
+    hasher: RandomState,
+    known: RwLock<HashSet<u64>>,
 }
 
 impl PriceTable {
@@ -134,11 +142,23 @@ impl PriceTable {
 
     fn warn(&self, provider: Option<&str>, model: Option<&str>) {
         let (provider, model) = (provider.unwrap_or("?"), model.unwrap_or("?"));
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        if named.len() < MOST_NAMED && named.insert(format!("{provider}/{model}").into()) {
-            drop(named);
+        if self.named.is_first((provider, model)) {
             tracing::warn!(provider, model, "the model has no price: it counts as free of cost");
         }
+    }
+}
+
+impl Named {
+    /// Whether this one was not named before, and there is room to name it.
+    fn is_first(&self, name: (&str, &str)) -> bool {
+        let hash = self.hasher.hash_one(name);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_NAMED || known.contains(&hash) {
+            return false;
+        }
+        drop(known);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.len() < MOST_NAMED && known.insert(hash)
     }
 }
 
@@ -232,6 +252,14 @@ mod tests {
         assert!(
             PriceTable::new([price("a", "b", f64::NAN)]).is_err() && PriceTable::new([price("a", "b", -1.0)]).is_err()
         );
+    }
+
+    #[test]
+    fn a_model_without_a_price_is_named_once_and_not_too_many_are() {
+        let named = Named::default();
+        assert_eq!([0; 2].map(|_| named.is_first(("openai", "x"))), [true, false]);
+        let first = |model: usize| named.is_first(("openai", &model.to_string()));
+        assert_eq!((0..2 * MOST_NAMED).filter(|model| first(*model)).count(), MOST_NAMED - 1);
     }
 
     #[test]

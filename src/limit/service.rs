@@ -8,17 +8,18 @@ use tower_service::Service;
 
 use super::{
     LimitLayer,
+    ask::after_changes,
     bill::Bill,
     body::LimitBody,
     counter::{Counter, Levels, Verdict},
-    estimate::EstimateUsage,
+    estimate::{EstimateUsage, NO_BOUND},
     future::LimitFuture,
     ticket::Ticket,
     whose::Subject,
 };
 use crate::{
     body::FullOr,
-    context::Handshake,
+    context::{Handshake, RequestConfig},
     guard::Decision,
     rejection::{Asked, Kind, Rejection, RenderRejection, refuse},
 };
@@ -99,6 +100,9 @@ where
             let message = "WebSockets are not served where tokens or cost are limited";
             return self.refused(Rejection::new(Kind::NotImplemented).with_message(message), head);
         }
+        if bill.as_ref().is_some_and(|bill| bill.has_no_bound()) {
+            return self.refused(Rejection::new(Kind::InvalidRequest).with_message(NO_BOUND), head);
+        }
         let want = bill.as_ref().map_or(super::Want::ONE, |bill| bill.want(settings.output));
         let is_read = bill.as_ref().is_some_and(|bill| bill.may_use()) && !settings.keep_encoding;
         if is_read && head.headers.contains_key(ACCEPT_ENCODING) {
@@ -106,6 +110,9 @@ where
         }
         if bill.is_some() && settings.include_usage {
             body = self.layer.estimate.ask_for_usage(&mut head, body);
+        }
+        if bill.is_some() && head.extensions.get().is_some_and(RequestConfig::may_change) {
+            head.extensions.insert(after_changes(settings.include_usage));
         }
         let verdict = self.layer.counter.take(&subject.rules, &want);
         let plan = Plan { subject, bill };

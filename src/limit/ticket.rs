@@ -6,7 +6,7 @@ use std::{
 use http::{Extensions, HeaderMap};
 
 use super::{
-    bill::{Bill, End},
+    bill::{Bill, End, Held},
     counter::{Counter, Spent, Taken},
     scan::Scan,
 };
@@ -35,6 +35,11 @@ impl<C> Ticket<C> {
         self.put(Spent::NOTHING);
     }
 
+    /// Nobody waited any longer: the prompt was sent.
+    pub(super) fn gave_up(&mut self) {
+        self.put(self.bill.unanswered());
+    }
+
     /// The answer's head is there, and its body is going to be read.
     pub(super) fn answered(&mut self, headers: &HeaderMap, facts: &Extensions) {
         self.bill.look(facts);
@@ -53,7 +58,8 @@ impl<C> Ticket<C> {
 
     /// There is no more of the answer.
     pub(super) fn end(&mut self, end: End) {
-        let held = self.taken.as_ref().and_then(|taken| taken.amount(Resource::Tokens));
+        let amount = |resource| self.taken.as_ref()?.amount(resource);
+        let held = Held { tokens: amount(Resource::Tokens), cost: amount(Resource::Cost) };
         let spent = match &self.scan {
             None => self.bill.unanswered(),
             Some(scan) => self.bill.answered(scan, end, held),

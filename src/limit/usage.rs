@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+/// More tokens than a call can have used. Who tells of more tells nothing: one wrong number would use a budget up for ever.
+const MOST: u64 = 10_000_000;
+
 /// What a call has used, in tokens. Numbers that were not told are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -17,7 +20,8 @@ pub struct Usage {
 
 impl Usage {
     /// Reads a usage member: OpenAI's two spellings (`prompt_tokens`, `input_tokens`), Anthropic's, Gemini's
-    /// (`promptTokenCount`), Converse's (`inputTokens`) and InvokeModel's (`inputTokenCount`). `None` where it has none of their numbers.
+    /// (`promptTokenCount`), Converse's (`inputTokens`) and InvokeModel's (`inputTokenCount`). `None` where it has none of
+    /// their numbers, or one of more than 10 million.
     ///
     /// ```
     /// use tower_portkey::limit::Usage;
@@ -46,12 +50,18 @@ impl Usage {
         let within = nested(&["prompt_tokens_details", "input_tokens_details"], "cached_tokens");
         let within = within.or_else(|| first(&["cachedContentTokenCount"])).unwrap_or_default();
         let thoughts = sum(&["thoughtsTokenCount"]);
-        Some(Self {
+        let usage = Self {
             input: input.unwrap_or_default().saturating_add(read).saturating_add(written),
             cached: within.saturating_add(read),
             output: output.unwrap_or_default().saturating_add(thoughts),
             total: total.unwrap_or_default(),
-        })
+        };
+        usage.plausible()
+    }
+
+    /// `None` where nobody can have used so much.
+    pub(super) fn plausible(self) -> Option<Self> {
+        (self.tokens() <= MOST).then_some(self)
     }
 
     /// All tokens: as the provider says, but never less than those of prompt and answer.
@@ -73,7 +83,7 @@ impl Usage {
 }
 
 /// A count, also one that is written as `12.0`.
-fn number(value: &Value) -> Option<u64> {
+pub(super) fn number(value: &Value) -> Option<u64> {
     // Saturates; what is below zero or no number counts as nothing.
     value.as_u64().or_else(|| value.as_f64().filter(|number| number.is_finite()).map(|number| number as u64))
 }
@@ -114,7 +124,7 @@ mod tests {
             (r#"{"inputTokenCount":8,"outputTokenCount":9,"invocationLatency":700}"#, 8, 0, 9, 17),
             (r#"{"total_tokens":5}"#, 0, 0, 0, 5),
             (r#"{"output_tokens":15.0,"x":[{}]}"#, 0, 0, 15, 15),
-            (r#"{"prompt_tokens":-1,"completion_tokens":18446744073709551615}"#, 0, 0, u64::MAX, u64::MAX),
+            (r#"{"prompt_tokens":-1,"completion_tokens":10000000}"#, 0, 0, MOST, MOST),
         ] {
             let usage = Usage::from_json(json.as_bytes()).expect(json);
             assert_eq!(
@@ -123,9 +133,18 @@ mod tests {
                 "{json}"
             );
         }
-        for json in
-            ["", "null", "[]", "{}", r#"{"prompt_tokens":null}"#, r#"{"prompt_tokens":"9"}"#, r#"{"credits":5}"#]
-        {
+        for json in [
+            "",
+            "null",
+            "[]",
+            "{}",
+            r#"{"prompt_tokens":null}"#,
+            r#"{"prompt_tokens":"9"}"#,
+            r#"{"credits":5}"#,
+            r#"{"total_tokens":10000001}"#,
+            r#"{"prompt_tokens":10000000,"completion_tokens":1}"#,
+            r#"{"prompt_tokens":9,"completion_tokens":18446744073709551615}"#,
+        ] {
             assert_eq!(Usage::from_json(json.as_bytes()), None, "{json}");
         }
     }

@@ -12,7 +12,7 @@ use http_body::Body;
 use super::held::Held;
 use crate::{
     body::FullOr,
-    context::{Attempt, ConfigObject, Params, RequestConfig, Route, Stage},
+    context::{AfterChanges, Attempt, ConfigObject, Params, RequestConfig, Route, Stage},
     rejection::Rejection,
 };
 
@@ -48,8 +48,12 @@ fn change<B: Body<Data = Bytes>>(
             config.model.body.clone_from(model);
         }
     }
-    request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(changed.body.len()));
-    *request.body_mut() = FullOr::full(changed.body.clone());
+    let mut body = changed.body.clone();
+    if let Some(AfterChanges(see)) = request.extensions().get() {
+        body = see(request.method(), request.uri().path(), &body)?.map_or(body, Bytes::from);
+    }
+    request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    *request.body_mut() = FullOr::full(body);
     Ok(())
 }
 

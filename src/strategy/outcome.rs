@@ -41,9 +41,11 @@ impl Outcome {
     }
 
     /// Whether it is one of these statuses. A provider that can't be reached counts as 500, too, which is what Portkey's
-    /// gateway makes of it, and what lists are written for.
+    /// gateway makes of it, and what lists are written for. An answer of 2xx is none of them, whatever the list says: it is
+    /// paid for, and who throws it away to ask again would not be charged for it.
     pub(super) fn is_one_of(self, codes: &[u16]) -> bool {
-        codes.contains(&self.status) || (self.source == Source::Network && codes.contains(&500))
+        let listed = codes.contains(&self.status) || (self.source == Source::Network && codes.contains(&500));
+        listed && !(self.source == Source::Provider && self.is_success())
     }
 
     /// An answer of 2xx, or a WebSocket that was opened.
@@ -97,6 +99,8 @@ mod tests {
                 assert_eq!(outcome, Outcome { status: kind.status().as_u16(), source }, "{kind:?}, gRPC: {grpc}");
             }
         }
+        let answered = Outcome::of(&Ok::<_, ()>(Response::new(())));
+        assert!(!answered.is_one_of(&[200, 500]), "what was answered is paid for");
         assert_eq!(Outcome::of(&Err::<Response<()>, _>(())), Outcome { status: 502, source: Source::Network });
         assert_eq!(Outcome::of(&Ok::<_, ()>(Response::new(()))), Outcome { status: 200, source: Source::Provider });
     }

@@ -217,7 +217,7 @@ async fn a_stream_is_asked_for_its_usage_where_the_operator_wants_it() {
         ),
         (
             r#"{"stream":true,"stream_options":{"include_usage":false}}"#,
-            r#"{"stream":true,"stream_options":{"include_usage":false}}"#,
+            r#"{"stream":true,"stream_options":{"include_usage":true}}"#,
         ),
         (r#"{"model" : "m"}"#, r#"{"model" : "m"}"#),
     ] {

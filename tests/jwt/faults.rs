@@ -1,10 +1,19 @@
 //! Key sets that can't be had.
 
-use std::time::{Duration, Instant};
+use std::{
+    error::Error,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
+use bytes::Bytes;
+use http::Response;
 use serde_json::json;
 use tokio::time::sleep;
-use tower_portkey::auth::jwt::{JwtValidator, RemoteJwks};
+use tower_portkey::{
+    auth::jwt::{BoxFuture, FetchJwks, JwksRequest, JwtValidator, RemoteJwks},
+    host::TrustedHosts,
+};
 
 use crate::{
     harness::{Act, Issuer, Server, ask, claims, organisation, set, short, start, status, until},
@@ -132,4 +141,43 @@ async fn the_last_good_set_is_not_kept_for_ever() {
     until(&validator, &token, 503).await;
     server.now(Act::set(&[&issuer]));
     until(&validator, &token, 200).await;
+}
+
+/// Fetches once, and panics from then on.
+struct Breaks {
+    set: String,
+    fetched: AtomicBool,
+    began: Instant,
+}
+
+impl FetchJwks for Breaks {
+    fn fetch(&self, _: JwksRequest) -> BoxFuture<Result<Response<Bytes>, Box<dyn Error + Send + Sync>>> {
+        assert!(!self.fetched.swap(true, Ordering::SeqCst), "the second fetch panics");
+        let answer = Response::new(Bytes::from(self.set.clone()));
+        Box::pin(async { Ok(answer) })
+    }
+
+    fn sleep(&self, time: Duration) -> BoxFuture<()> {
+        Box::pin(sleep(time))
+    }
+
+    fn spawn(&self, task: BoxFuture<()>) {
+        tokio::spawn(task);
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+#[tokio::test]
+async fn no_key_outlives_its_fetching() {
+    let issuer = Issuer::new("k");
+    let remote = short(RemoteJwks::new("https://idp.test/keys", &TrustedHosts::default()).expect("a URL"));
+    let io = Breaks { set: set(&[&issuer]), fetched: AtomicBool::new(false), began: Instant::now() };
+    let validator = JwtValidator::from(organisation(remote.start(io)));
+    let token = issuer.token(&claims(&json!({})));
+    assert_eq!(status(&validator, &token).await, 200);
+    until(&validator, &token, 503).await;
+    assert_eq!(status(&validator, &issuer.token(&claims(&json!({"sub": "other"})))).await, 503);
 }

@@ -7,7 +7,11 @@ use std::{
 
 use serde_json::json;
 use tokio::time::sleep;
-use tower_portkey::auth::jwt::JwtValidator;
+use tower_portkey::{
+    auth::{Validate, jwt::JwtValidator},
+    context::Credential,
+    guard::Decision,
+};
 
 use crate::harness::{Act, Issuer, Server, claims, organisation, status, until};
 
@@ -110,8 +114,29 @@ async fn a_stall_holds_nobody_up_but_who_needs_the_new_keys() {
         assert!(began.elapsed() < Duration::from_millis(250), "{:?}", began.elapsed());
     }
     while let Some(answer) = waiting.join_next().await {
-        assert_eq!(answer.expect("an answer"), 401);
+        // Who finds no place to wait is told that nobody knows.
+        assert!(matches!(answer.expect("an answer"), 401 | 503));
     }
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert!(server.fetches() <= 3, "{}", server.fetches());
+}
+
+/// How many wait for a fetch is bounded; who finds no place is told that nobody knows yet, not that the key is bad.
+#[tokio::test]
+async fn who_finds_no_place_to_wait_is_not_told_that_the_key_is_bad() {
+    let (old, new) = (Issuer::new("old"), Issuer::new("new"));
+    let server = Server::start(Act::set(&[&old])).await;
+    let jwks = server.jwks(|times| times.refresh(Duration::from_secs(60)).timeout(Duration::from_secs(2)));
+    let validator = JwtValidator::from(organisation(jwks));
+    assert_eq!(status(&validator, &old.token(&claims(&json!({})))).await, 200);
+    sleep(Duration::from_millis(150)).await;
+    server.now(Act::Stall);
+    let ask = |token: String| {
+        let value = http::HeaderValue::from_str(&token).expect("a header value");
+        validator.validate(&Credential::from_raw(&value).expect("a credential"))
+    };
+    let waiting = (0..1024).map(|index| ask(old.token_of(&format!("x-{index}"), &claims(&json!({})))));
+    let waiting: Vec<_> = waiting.collect();
+    assert!(waiting.iter().all(|answer| matches!(answer, Decision::Later(_))));
+    assert_eq!(status(&validator, &new.token(&claims(&json!({})))).await, 503);
 }

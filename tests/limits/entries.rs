@@ -31,6 +31,18 @@ fn ask(
     config: &str,
     body: &'static str,
 ) -> (http::response::Parts, Value) {
+    ask_at("/v1/chat/completions", counters, entries, provider, config, body)
+}
+
+/// The same on another route.
+fn ask_at(
+    path: &str,
+    counters: &Counters,
+    entries: &[Entry],
+    provider: &Provider,
+    config: &str,
+    body: &'static str,
+) -> (http::response::Parts, Value) {
     let visible = |set: EntrySet, entry: &Entry| set.with(entry.clone(), Visibility::everybody());
     let entries = entries.iter().fold(EntrySet::new(), visible);
     let service = ServiceBuilder::new()
@@ -39,7 +51,7 @@ fn ask(
         .layer(LimitGateLayer::new(counters.clone()))
         .layer(ConfigLayer::new())
         .layer(ModelLayer::new(entries))
-        .layer(LimitLayer::callers(counters.clone()).read_bodies())
+        .layer(LimitLayer::callers(counters.clone()).read_bodies().include_usage(true))
         .layer(StrategyLayer::new())
         .layer(LimitLayer::entries(counters.clone()).read_bodies())
         .layer(RescueLayer::new())
@@ -48,8 +60,7 @@ fn ask(
         .service(provider.clone());
     let lines = [("x-portkey-config", config), ("content-type", "application/json")];
     let who = limited(r#"{"type":"tokens","credit_limit":10000}"#, r#"{"unit":"rpm","value":1000}"#);
-    let request: Request<Full<Bytes>> =
-        by(who, request_with(&http::Method::POST, "/v1/chat/completions", &lines, body));
+    let request: Request<Full<Bytes>> = by(who, request_with(&http::Method::POST, path, &lines, body));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
@@ -179,4 +190,59 @@ fn a_change_of_the_config_counts_as_what_it_makes_of_the_body() {
     assert_eq!(head.status, 412);
     let (head, _) = ask(&counters, &entries, &Provider::new([fine()]), ONE, BODY);
     assert_eq!(head.status, 200);
+}
+
+#[test]
+fn an_answer_is_not_thrown_away_to_ask_again() {
+    let fallback = r#"{"strategy":{"mode":"fallback","on_status_codes":[200]},"targets":[{"provider":"@one-entry"},{"provider":"@one-entry"}]}"#;
+    let retry = r#"{"provider":"@one-entry","retry":{"attempts":3,"on_status_codes":[200]}}"#;
+    for config in [fallback, retry] {
+        let (_, counters) = counters();
+        let entries = [entry("one-entry", r#"{"type":"tokens","credit_limit":100000}"#, "[]")];
+        let provider = Provider::new([fine()]);
+        let (head, _) = ask(&counters, &entries, &provider, config, BODY);
+        assert_eq!((head.status.as_u16(), provider.seen().len()), (200, 1), "{config}");
+        let tokens = used(&counters).into_iter().filter(|(name, ..)| name.contains("tokens"));
+        assert_eq!(tokens.map(|(_, used, held)| (used, held)).collect::<Vec<_>>(), [(10, 0); 2], "{config}");
+    }
+}
+
+#[test]
+fn a_config_does_not_change_what_is_counted() {
+    let (_, counters) = counters();
+    let entries = [entry("one-entry", "[]", "[]")];
+    for (body, params) in [
+        (r#"{"model":"m","stream":true}"#, r#""drop_params":["stream_options"]"#),
+        (r#"{"model":"m","stream":true}"#, r#""override_params":{"stream_options":{"include_usage":false}}"#),
+        (r#"{"model":"m"}"#, r#""override_params":{"stream":true}"#),
+        (r#"{"model":"m","stream":true,"stream_options":null}"#, r#""override_params":{"n":1}"#),
+        (r#"{"model":"m","stream":true,"stream_options":{"include_usage":false}}"#, r#""retry":{"attempts":0}"#),
+    ] {
+        let provider = Provider::new([fine()]);
+        let config = format!(r#"{{"provider":"@one-entry",{params}}}"#);
+        let (head, error) = ask(&counters, &entries, &provider, &config, body);
+        assert_eq!(head.status, 200, "{error}");
+        let sent: Value = serde_json::from_slice(&provider.bodies()[0]).expect("JSON");
+        assert_eq!(sent["stream_options"]["include_usage"], true, "{config} {body}");
+    }
+}
+
+#[test]
+fn what_is_made_later_has_a_bound() {
+    let (_, counters) = counters();
+    let entries = [entry("one-entry", "[]", "[]")];
+    let later = r#"{"provider":"@one-entry","override_params":{"background":true}}"#;
+    for (config, body, status) in [
+        (ONE, r#"{"model":"m","background":true}"#, 400),
+        (ONE, r#"{"model":"m","background":true,"max_output_tokens":9}"#, 200),
+        (ONE, r#"{"model":"m","background":false}"#, 200),
+        (later, r#"{"model":"m"}"#, 400),
+        (later, r#"{"model":"m","max_output_tokens":9}"#, 200),
+    ] {
+        let provider = Provider::new([fine()]);
+        let (head, error) = ask_at("/v1/responses", &counters, &entries, &provider, config, body);
+        assert_eq!(head.status, status, "{config} {body} {error}");
+        assert_eq!(provider.seen().len(), usize::from(status == 200), "{config} {body}");
+        assert!(status == 200 || error.to_string().contains("max_output_tokens"), "{error}");
+    }
 }

@@ -15,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
+use http_body_util::BodyExt;
 use tower::Service;
 use tower_portkey::{
     context::{Principal, RateLimit, UsageLimit},
@@ -73,6 +74,7 @@ pub(crate) struct Provider(Arc<Mutex<Told>>);
 struct Told {
     answers: Vec<Answer>,
     seen: Vec<HeaderMap>,
+    bodies: Vec<Bytes>,
 }
 
 /// How a call ends.
@@ -122,7 +124,12 @@ impl Provider {
     pub(crate) fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
         let mut answers: Vec<_> = answers.into_iter().collect();
         answers.reverse();
-        Self(Arc::new(Mutex::new(Told { answers, seen: Vec::new() })))
+        Self(Arc::new(Mutex::new(Told { answers, ..Told::default() })))
+    }
+
+    /// The bodies of the calls.
+    pub(crate) fn bodies(&self) -> Vec<Bytes> {
+        self.0.lock().unwrap().bodies.clone()
     }
 
     /// The headers of the calls.
@@ -145,11 +152,14 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let mut told = self.0.lock().unwrap();
-        let (head, _) = request.into_parts();
+        let (head, body) = request.into_parts();
         told.seen.push(head.headers);
         let answer = if told.answers.len() > 1 { told.answers.pop() } else { told.answers.last().cloned() };
         drop(told);
+        let bodies = Arc::clone(&self.0);
         Box::pin(async move {
+            let body = body.collect().await.expect("a body").to_bytes();
+            bodies.lock().unwrap().bodies.push(body);
             // A provider without an answer is silent.
             let Some(answer) = answer else { return std::future::pending().await };
             let mut response = Response::builder().status(answer.status);

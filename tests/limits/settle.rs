@@ -1,7 +1,7 @@
 //! What is counted in the end: by answers, streams, failures and cancellations.
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt};
@@ -10,11 +10,12 @@ use tower_portkey::{
     body::FullOr,
     context::Principal,
     limit::{Price, PriceTable},
+    rejection::{Asked, Kind, PortkeyJson, Rejection, refuse},
 };
 
 use crate::{
     harness::{Answer, Counters, Piece, Provider, counters, limited, used},
-    support::{block_on, by, chat},
+    support::{block_on, by, chat, request},
 };
 
 const BUDGET: &str = r#"{"type":"tokens","credit_limit":10000}"#;
@@ -110,6 +111,123 @@ fn what_was_used_takes_the_place_of_what_was_taken() {
     assert_eq!(run(None, None), (5, 0), "cancelled before it was answered");
 }
 
+/// Posts a body to a path and reads so many frames of the answer; all where nobody says.
+fn posted(path: &str, body: &'static str, answer: Answer, frames: Option<usize>) -> u64 {
+    let (_, counters) = counters();
+    let who = limited(BUDGET, "[]");
+    let request = request(&Method::POST, path, &[("content-type", "application/json")]);
+    let request = by(who, request).map(|_| FullOr::full(body));
+    block_on(async {
+        let response = service(&counters, &Provider::new([answer])).oneshot(request).await.expect("an answer");
+        let (mut body, mut read) = (Box::pin(response.into_body()), 0);
+        while frames.is_none_or(|frames| read < frames) && matches!(body.frame().await, Some(Ok(_))) {
+            read += 1;
+        }
+    });
+    let (used, held) = counted(&counters);
+    assert_eq!(held, 0, "{path}");
+    used
+}
+
+#[test]
+fn every_spelling_of_a_question_counts() {
+    let stream = || Answer::events(&[CHUNK; 500]).and(Piece::Data(Bytes::from_static(b"data: [DONE]\n\n")));
+    for path in [
+        "/v1/chat/completions",
+        "/v1/chat/completions/",
+        "/v1/proxy/chat/completions",
+        "/v1/proxy/completions",
+        "/v1/messages/",
+        "/v1/chat",
+        "/v1/openai/v1/chat/completions",
+    ] {
+        assert_eq!(posted(path, r#"{"max_tokens":100}"#, stream(), None), 506, "{path}");
+    }
+    let aws = "application/vnd.amazon.eventstream";
+    let binary = Answer { headers: vec![("content-type", aws)], ..Answer::json(200, "\0\0\0\x10") };
+    for path in ["/v1/model/m/converse-stream", "/v1/model/m/invoke-with-response-stream"] {
+        assert_eq!(posted(path, r#"{"inferenceConfig":{"maxTokens":100}}"#, binary.clone(), None), 110, "{path}");
+    }
+    for (path, used) in [
+        ("/v1/models/g:embedContent", 1025),
+        ("/v1/rerank", 1025),
+        ("/v1/files", 0),
+        ("/v1/batches", 0),
+        ("/v1/moderations", 0),
+        ("/v1/messages/count_tokens", 0),
+    ] {
+        assert_eq!(posted(path, "{}", Answer::json(200, "{}"), None), used, "{path}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_cut_before_its_usage_counts_as_its_text() {
+    let text = "a long text. ".repeat(300);
+    let front = format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"#);
+    let rest = r#""}]}}],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":5000,"totalTokenCount":5010}}"#;
+    let answer = Answer::json(200, front).and(Piece::Data(Bytes::from(rest)));
+    let body = r#"{"max_tokens":100}"#;
+    for path in ["/v1/chat/completions", "/v1/models/g:generateContent"] {
+        let text = 5 + 3900_u64.div_ceil(4);
+        for (frames, expected) in [(Some(0), 105..=105), (Some(1), text..=text + 10), (None, 5010..=5010)] {
+            let used = posted(path, body, answer.clone(), frames);
+            assert!(expected.contains(&used), "{path}, {frames:?}: {used} {expected:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_fetched_again_is_free() {
+    let (_, counters) = counters();
+    let answer = Answer::json(200, r#"{"usage":{"input_tokens":1000,"output_tokens":1000,"total_tokens":2000}}"#);
+    let request = by(limited(BUDGET, "[]"), request(&Method::GET, "/v1/responses/r-1", &[]));
+    let request = request.map(|_| FullOr::<Full<Bytes>>::full(""));
+    let fetched = block_on(async {
+        service(&counters, &Provider::new([answer]))
+            .oneshot(request)
+            .await
+            .expect("an answer")
+            .into_body()
+            .collect()
+            .await
+    });
+    assert!(fetched.is_ok());
+    assert_eq!(counted(&counters), (0, 0));
+}
+
+#[test]
+fn who_waits_no_longer_pays_for_the_prompt() {
+    for (kind, used) in
+        [(Kind::Timeout, 5), (Kind::GatewayTimeout, 5), (Kind::BadGateway, 0), (Kind::NotImplemented, 0)]
+    {
+        let (_, counters) = counters();
+        let leaf = tower::service_fn(move |_: Request<FullOr<Full<Bytes>>>| async move {
+            let refused = refuse(&PortkeyJson, Rejection::new(kind), &Asked::default(), http::Extensions::new());
+            Ok::<_, std::convert::Infallible>(refused.map(Full::new))
+        });
+        let layer = LimitLayer::callers(counters.clone()).read_bodies();
+        assert!(block_on(layer.layer(leaf).oneshot(asked(&limited(BUDGET, "[]")))).is_ok());
+        assert_eq!(counted(&counters), (used, 0), "{kind:?}");
+    }
+}
+
+#[test]
+fn as_many_answers_as_are_asked_for_are_taken_in_advance() {
+    let (_, counters) = counters();
+    let who = limited(r#"{"type":"tokens","credit_limit":1000000}"#, "[]");
+    for (body, held) in [(r#"{"n":8}"#, 8 * 1024), (r#"{"n":9e18}"#, 128 * 1024), (r#"{"prompt":["",""]}"#, 2 * 1024)] {
+        let request = by(who.clone(), chat(&[])).map(|_| FullOr::full(body));
+        block_on(async {
+            let mut call = Box::pin(service(&counters, &Provider::new([])).oneshot(request));
+            std::future::poll_fn(|cx| {
+                std::task::Poll::Ready(std::future::Future::poll(call.as_mut(), cx).is_pending())
+            })
+            .await;
+            assert_eq!(counted(&counters).1, held + (body.len() as u64).div_ceil(4), "{body}");
+        });
+    }
+}
+
 #[test]
 fn usage_that_can_be_read_is_asked_for() {
     let provider = Provider::new([Answer::json(200, "{}")]);
@@ -167,6 +285,45 @@ fn cost_is_tokens_by_their_price() {
         assert!(collected.is_ok());
         assert_eq!(counted(&counters), (cost, 0), "{model}");
     }
+}
+
+/// What a call costs, in billionths of a USD.
+fn cost(path: &str, body: &str, answer: Answer) -> u64 {
+    let price =
+        |model: &str, output| Price { provider: "*".into(), model: model.into(), input: 0.0, output, cached: None };
+    let prices = PriceTable::new([price("cheap", 1.0), price("dear*", 50.0)]).expect("prices");
+    let (_, counters) = counters();
+    let layer = LimitLayer::callers(counters.clone()).read_bodies().prices(prices);
+    let request = by(limited(r#"{"type":"cost","credit_limit":1000}"#, "[]"), request(&Method::POST, path, &[]));
+    let mut request = request.map(|_| FullOr::<Full<Bytes>>::full(body.to_owned()));
+    request.extensions_mut().insert(target());
+    let service = layer.layer(Provider::new([answer]));
+    let read = block_on(async { service.oneshot(request).await.expect("an answer").into_body().collect().await });
+    assert!(read.is_ok());
+    counted(&counters).0
+}
+
+#[test]
+fn the_model_of_the_path_is_the_one_that_is_paid_for() {
+    let answer = || Answer::json(200, r#"{"usage":{"inputTokens":0,"outputTokens":10}}"#);
+    let long = format!(r#"{{"model":"dear{}"}}"#, "x".repeat(129));
+    for (path, body, expected) in [
+        ("/v1/model/dear-1/converse", r#"{"model":"cheap"}"#, 500_000),
+        ("/v1/model/dear-1/converse", "{}", 500_000),
+        ("/v1/chat/completions", r#"{"model":"cheap"}"#, 10_000),
+        ("/v1/chat/completions?model=cheap", r#"{"model":"dear"}"#, 500_000),
+        ("/v1/own?model=cheap", "{}", 10_000),
+        ("/v1/chat/completions", &long, 0),
+    ] {
+        assert_eq!(cost(path, body, answer()), expected, "{path} {body}");
+    }
+}
+
+#[test]
+fn a_stream_without_usage_costs_what_its_events_cost() {
+    let body = r#"{"model":"cheap","stream":true}"#;
+    assert_eq!(cost("/v1/chat/completions", body, Answer::events(&[CHUNK; 2000])), 2_000_000);
+    assert_eq!(cost("/v1/chat/completions", body, Answer::events(&[CHUNK; 20])), 1_024_000);
 }
 
 fn target() -> tower_portkey::context::Target {

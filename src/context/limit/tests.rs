@@ -43,6 +43,8 @@ fn a_limit_that_cannot_be_read_is_no_absent_limit() {
         r#"[{"credit_limit":1,"periodic_reset":"daily"}]"#,
         r#"[{"credit_limit":1,"periodic_reset_days":0}]"#,
         r#"[{"credit_limit":1e999}]"#,
+        r#"[{"id":"a\u001bb","credit_limit":1}]"#,
+        &format!(r#"[{{"id":"{}","credit_limit":1}}]"#, "x".repeat(129)),
     ] {
         assert!(UsageLimit::from_json(json).is_err(), "{json}");
     }

@@ -21,7 +21,9 @@ const GRACE: u64 = 600;
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) counter: u128,
-    pub(super) name: Box<str>,
+    /// Begins with the organisation, in so many bytes.
+    name: Box<str>,
+    organisation: usize,
     pub(super) resource: Resource,
     /// As the last request knew it.
     limit: AtomicU64,
@@ -51,12 +53,29 @@ impl Cell {
         let forgotten_at = rule.forgotten_at().unwrap_or(u64::MAX);
         let state =
             State { window: Window::of(rule.span(), now), used: 0, held: 0, denied: 0, alerted: false, forgotten_at };
-        Self::with(rule.counter(), rule.name().into(), rule.resource(), rule.limit(), state)
+        let name = (rule.name(), rule.organisation());
+        Self::with(rule.counter(), name, rule.resource(), rule.limit(), state)
     }
 
-    pub(super) fn with(counter: u128, name: Box<str>, resource: Resource, limit: u64, state: State) -> Self {
+    /// An organisation that the name does not begin with is none.
+    pub(super) fn with(
+        counter: u128,
+        (name, organisation): (&str, &str),
+        resource: Resource,
+        limit: u64,
+        state: State,
+    ) -> Self {
         let (limit, gone) = (AtomicU64::new(limit), AtomicBool::new(false));
-        Self { counter, name, resource, limit, gone, state: Mutex::new(state) }
+        let organisation = if name.starts_with(organisation) { organisation.len() } else { 0 };
+        Self { counter, name: name.into(), organisation, resource, limit, gone, state: Mutex::new(state) }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn organisation(&self) -> &str {
+        self.name.get(..self.organisation).unwrap_or_default()
     }
 
     /// `None` where the counter was put away.
@@ -68,6 +87,16 @@ impl Cell {
 
     pub(super) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
+    }
+
+    /// Brings the counter up to now, as a rule has it: its window, and how long somebody may use it. A token that is issued
+    /// again under one name makes that longer, never shorter.
+    pub(super) fn refresh(&self, state: &mut State, rule: &Rule, now: u64) {
+        if self.limit() != rule.limit() {
+            self.limit.store(rule.limit(), Ordering::Relaxed);
+        }
+        state.roll(rule.span(), now);
+        state.forgotten_at = state.forgotten_at.max(rule.forgotten_at().unwrap_or(u64::MAX));
     }
 
     /// Puts the counter away where it says nothing any more. Returns whether it is gone.
@@ -83,19 +112,14 @@ impl Cell {
     pub(super) fn limit(&self) -> u64 {
         self.limit.load(Ordering::Relaxed)
     }
-
-    pub(super) fn set_limit(&self, limit: u64) {
-        if self.limit() != limit {
-            self.limit.store(limit, Ordering::Relaxed);
-        }
-    }
 }
 
 impl State {
     /// Begins the next window, if its time has come. A clock that goes back stays in the window that has begun: what was
-    /// used in it is not granted again.
+    /// used in it is not granted again. Unless it goes back so far that it was wrong before: who waited for that window
+    /// would be locked out until then.
     pub(super) fn roll(&mut self, span: Span, now: u64) {
-        if now >= self.window.end {
+        if now >= self.window.end || self.window.start > now.saturating_add(GRACE) {
             *self = Self { window: Window::of(span, now), used: 0, held: 0, denied: 0, alerted: false, ..*self };
         }
     }
@@ -106,7 +130,11 @@ impl State {
 
     /// How much of what is wanted can be taken.
     pub(super) fn room(&self, limit: u64, want: Reserve) -> Option<u64> {
-        want.of(limit.saturating_sub(self.total()))
+        want.of(self.left(limit))
+    }
+
+    pub(super) fn left(&self, limit: u64) -> u64 {
+        limit.saturating_sub(self.total())
     }
 
     pub(super) fn take(&mut self, resource: Resource, amount: u64) -> Part {
@@ -135,7 +163,7 @@ impl State {
 
     pub(super) fn level(&self, limit: u64, now: Duration) -> Level {
         let end = Duration::from_secs(self.window.end);
-        Level { limit, remaining: limit.saturating_sub(self.total()), resets_in: end.saturating_sub(now) }
+        Level { limit, remaining: self.left(limit), resets_in: end.saturating_sub(now) }
     }
 
     fn is_idle(&self, now: u64) -> bool {

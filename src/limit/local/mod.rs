@@ -68,7 +68,8 @@ impl LocalCounters {
 
 impl<T> LocalCounters<T> {
     /// How many counters there may be. A request that needs another is answered 503: to forget one would be to grant what
-    /// it has counted once more.
+    /// it has counted once more. An organisation may have as many as there are places free, so that one that makes
+    /// counters without end leaves room for the others.
     pub const MOST: usize = 1_000_000;
 
     /// No counters yet, and this clock.
@@ -132,7 +133,7 @@ impl<T: Fn() -> SystemTime> LocalCounters<T> {
     fn locked<R>(&self, rule: &Rule, now: u64, change: impl Fn(&mut State) -> R) -> Result<R, Full> {
         let locked = |cell: &Cell| {
             let mut state = cell.lock()?;
-            cell.set_limit(rule.limit());
+            cell.refresh(&mut state, rule, now);
             Some(change(&mut state))
         };
         if let Some(Some(changed)) = self.shared.table.with(rule.counter(), locked) {

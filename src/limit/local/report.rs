@@ -19,6 +19,9 @@ pub struct CounterState {
     pub counter: String,
     /// Its name, for people.
     pub name: String,
+    /// Whose it is: what the name begins with.
+    #[serde(default)]
+    pub organisation: String,
     /// What is counted.
     pub resource: Resource,
     /// How much may be used, as the last request knew it; `None` where it is only watched.
@@ -45,7 +48,8 @@ impl CounterState {
         let some = |number: u64| (number != u64::MAX).then_some(number);
         Self {
             counter: format!("{:032x}", cell.counter),
-            name: cell.name.to_string(),
+            name: cell.name().to_owned(),
+            organisation: cell.organisation().to_owned(),
             resource: cell.resource,
             limit: some(cell.limit()),
             used: state.used,
@@ -67,10 +71,8 @@ impl CounterState {
         let forgotten_at = self.forgotten_at.unwrap_or(u64::MAX);
         let state = State { window, used: 0, held: 0, denied: self.denied, alerted: self.alerted, forgotten_at };
         let limit = self.limit.unwrap_or(u64::MAX);
-        Ok((
-            Cell::with(counter, self.name.as_str().into(), self.resource, limit, state),
-            self.used.saturating_add(self.held),
-        ))
+        let name = (&*self.name, &*self.organisation);
+        Ok((Cell::with(counter, name, self.resource, limit, state), self.used.saturating_add(self.held)))
     }
 
     /// How much is left; `None` where there is no bound.

@@ -32,7 +32,6 @@ impl<T: Fn() -> SystemTime> LocalCounters<T> {
     /// The common case without lists.
     fn take_one(&self, rules: &Rules, rule: &Rule, want: &Want, now: Duration) -> Result<Verdict, Full> {
         let (part, level, told) = self.locked(rule, now.as_secs(), |state| {
-            state.roll(rule.span(), now.as_secs());
             let part = state.room(rule.limit(), want.of(rule.resource()));
             let part = part.map(|amount| state.take(rule.resource(), amount));
             state.denied = state.denied.saturating_add(part.is_none().into());
@@ -56,11 +55,10 @@ impl<T: Fn() -> SystemTime> LocalCounters<T> {
     fn take_all(&self, rules: &Rules, want: &Want, now: Duration) -> Result<Option<Verdict>, Full> {
         let find = |rule: &Rule| self.shared.table.get_or_insert(rule, now.as_secs());
         let cells = rules.iter().map(find).collect::<Result<Vec<_>, Full>>()?;
-        let Some(mut states) = lock(&cells) else { return Ok(None) };
+        let Some(mut states) = lock(&cells, rules.sorted()) else { return Ok(None) };
         let mut levels = Levels::default();
         for ((rule, cell), state) in rules.iter().zip(&cells).zip(&mut states) {
-            cell.set_limit(rule.limit());
-            state.roll(rule.span(), now.as_secs());
+            cell.refresh(state, rule, now.as_secs());
         }
         for (index, (rule, state)) in rules.iter().zip(&states).enumerate() {
             if state.room(rule.limit(), want.of(rule.resource())).is_none() {
@@ -74,10 +72,24 @@ impl<T: Fn() -> SystemTime> LocalCounters<T> {
                 return Ok(Some(Verdict::Denied(denied(index, rule, levels, level))));
             }
         }
+        // What is a guess takes no more of any rule than the tightest one of its kind has.
+        let left = |resource| {
+            let same = rules.iter().zip(&states).filter(|(rule, _)| rule.resource() == resource);
+            same.map(|(rule, state)| state.left(rule.limit())).min().unwrap_or_default()
+        };
+        let amount = |resource| want.of(resource).of(left(resource)).unwrap_or_default();
+        let (tokens, cost) = match rules.measured() {
+            true => (amount(Resource::Tokens), amount(Resource::Cost)),
+            false => (0, 0),
+        };
         let mut parts = Vec::with_capacity(if rules.measured() { rules.len() } else { 0 });
         let mut told = Vec::new();
         for (rule, state) in rules.iter().zip(&mut states) {
-            let amount = state.room(rule.limit(), want.of(rule.resource())).unwrap_or_default();
+            let amount = match rule.resource() {
+                Resource::Tokens => tokens,
+                Resource::Cost => cost,
+                Resource::Requests => 1,
+            };
             let part = state.take(rule.resource(), amount);
             if rules.measured() {
                 parts.push(part);
@@ -120,7 +132,6 @@ impl<T: Fn() -> SystemTime> LocalCounters<T> {
             return;
         }
         let settled = self.locked(rule, now, |state| {
-            state.roll(rule.span(), now);
             state.settle(part, used);
             state.crosses(rule.alert_threshold())
         });
@@ -132,14 +143,13 @@ impl<T: Fn() -> SystemTime> LocalCounters<T> {
     }
 }
 
-/// Locks all counters, in the order of their digests: two requests that need the same ones can't wait for each other.
-fn lock(cells: &[Arc<Cell>]) -> Option<Vec<MutexGuard<'_, State>>> {
-    let mut order: Vec<_> = cells.iter().enumerate().collect();
-    order.sort_unstable_by_key(|(_, cell)| cell.counter);
-    let locked = order.into_iter().map(|(index, cell)| Some((index, cell.lock()?)));
-    let mut locked = locked.collect::<Option<Vec<_>>>()?;
-    locked.sort_unstable_by_key(|(index, _)| *index);
-    Some(locked.into_iter().map(|(_, state)| state).collect())
+/// Locks all counters in the order of their digests: two requests that need the same ones can't wait for each other.
+fn lock<'c>(cells: &'c [Arc<Cell>], order: &[usize]) -> Option<Vec<MutexGuard<'c, State>>> {
+    let mut locked: Vec<_> = cells.iter().map(|_| None).collect();
+    for index in order {
+        *locked.get_mut(*index)? = Some(cells.get(*index)?.lock()?);
+    }
+    locked.into_iter().collect()
 }
 
 fn note(levels: &mut Levels, rule: &Rule, level: Level) {

@@ -101,6 +101,73 @@ fn a_clock_that_goes_back_grants_nothing_twice() {
 }
 
 #[test]
+fn a_clock_that_was_far_ahead_locks_nobody_out() {
+    let hands = Hands::default();
+    let (counters, rules) = (counters(&hands), rules("[]", r#"{"unit":"rpm","value":1}"#));
+    for (seconds, passes) in [(31_536_000, true), (1000, true), (1000, false), (1060, true)] {
+        hands.set(seconds * 1000);
+        assert_eq!(take(&counters, &rules, Want::ONE).is_ok(), passes, "{seconds}");
+    }
+}
+
+#[test]
+fn a_counter_stays_as_long_as_the_last_token_of_its_name() {
+    let hands = Hands::default();
+    let counters = counters(&hands);
+    let until = |seconds| {
+        let limit = UsageLimit::from_json(r#"{"type":"requests","credit_limit":1}"#).expect("a limit");
+        let who = Principal::new("k").with_expiry(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        who.with_counter_key("jti").with_limits(limit, Vec::new()).rules().clone()
+    };
+    assert_eq!([100, 100_000, 200].map(|end| take(&counters, &until(end), Want::ONE).is_ok()), [true, false, false]);
+    for (seconds, left) in [(100_000, 1), (100_601, 0)] {
+        hands.set(seconds * 1000);
+        counters.sweep();
+        assert_eq!(counters.len(), left, "{seconds}");
+    }
+}
+
+#[test]
+fn an_organisation_leaves_room_for_others() {
+    let table = Table::new(100);
+    let rate = || RateLimit::from_json(r#"{"unit":"rpm","value":1}"#).expect("a rate");
+    let add = |organisation: &str, index: usize, now: u64| {
+        let who = Principal::new(index.to_string()).with_organisation(organisation).with_limits(Vec::new(), rate());
+        table.insert(Cell::new(&who.rules()[0], now), now).is_ok()
+    };
+    let most = |organisation: &str, now: u64| (0..200).filter(|index| add(organisation, *index, now)).count();
+    // What is there already is found, whether there is room or not.
+    assert_eq!((most("a", 0), most("b", 0), most("c", 0), most("a", 0)), (50, 25, 13, 50));
+    assert!(add("d", 0, 0) && table.len() == 89);
+    table.sweep(60 + 600);
+    assert_eq!((table.len(), most("c", 660)), (0, 50));
+}
+
+#[test]
+fn names_that_were_chosen_share_no_bucket() {
+    let table = Table::new(1_000_000);
+    let state = |window| State { window, used: 0, held: 0, denied: 0, alerted: false, forgotten_at: u64::MAX };
+    let window = crate::limit::window::Window { start: 0, end: u64::MAX };
+    for counter in 0..2000_u128 {
+        let cell = Cell::with(counter << 14, ("x", ""), crate::context::Resource::Tokens, 1, state(window));
+        assert!(table.insert(cell, 0).is_ok());
+    }
+    assert!(table.fullest() < 50, "{}", table.fullest());
+}
+
+#[test]
+fn a_guess_takes_no_more_of_any_rule_than_the_tightest_has() {
+    let hands = Hands::default();
+    let counters = counters(&hands);
+    let rules = rules(
+        r#"[{"id":"a","type":"tokens","credit_limit":100},{"id":"b","type":"tokens","credit_limit":1000000}]"#,
+        r#"{"unit":"rpm","value":9}"#,
+    );
+    let first = take(&counters, &rules, tokens(1, 70_000)).expect("room");
+    assert_eq!(first.parts().iter().map(|part| part.amount).collect::<Vec<_>>(), [100, 100, 1]);
+}
+
+#[test]
 fn guesses_shrink_and_demands_do_not() {
     let hands = Hands::default();
     let (counters, rules) = (counters(&hands), rules("[]", r#"{"type":"tokens","unit":"rpm","value":100}"#));

@@ -65,6 +65,7 @@ impl JsonScan {
                 // Nearly all of an answer is text that is passed over.
                 let ahead = memchr2(b'"', b'\\', &chunk[at..]).unwrap_or(chunk.len() - at);
                 self.keep(&chunk[at..at + ahead]);
+                found.read(&chunk[at..at + ahead]);
                 at += ahead;
                 if at == chunk.len() {
                     break;

@@ -34,7 +34,9 @@ enum Format {
     #[cfg(feature = "bedrock")]
     Frames(FrameScan),
     /// Nothing that is understood here.
-    Opaque,
+    Opaque {
+        is_text: bool,
+    },
     /// Compressed.
     Encoded,
 }
@@ -50,7 +52,12 @@ pub(super) struct Found {
     told_at: u64,
     /// Whether a whole JSON text went by.
     whole: bool,
+    /// Bytes of text, escapes aside.
+    text: u64,
 }
+
+/// What AWS says of a model's answer beside it, whatever the model calls it within.
+const AWS: [&str; 2] = ["x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count"];
 
 impl Scan {
     /// Reads as the headers of the answer say.
@@ -66,9 +73,9 @@ impl Scan {
             b"application/vnd.amazon.eventstream" => Format::Frames(FrameScan::new()),
             b"application/json" | b"application/x-ndjson" => Format::Json(JsonScan::default()),
             kind if kind.ends_with(b"+json") => Format::Json(JsonScan::default()),
-            _ => Format::Opaque,
+            kind => Format::Opaque { is_text: kind.starts_with(b"text/") },
         };
-        Self { format, found: Found { usage: in_headers(headers), ..Found::default() } }
+        Self { format, found: Found { usage: beside(headers), ..Found::default() } }
     }
 
     /// Reads on.
@@ -78,7 +85,8 @@ impl Scan {
             Format::Events(events) => events.feed(chunk, &mut self.found),
             #[cfg(feature = "bedrock")]
             Format::Frames(frames) => frames.feed(chunk, &mut self.found),
-            Format::Opaque | Format::Encoded => {}
+            Format::Opaque { is_text: true } => self.found.read(chunk),
+            Format::Opaque { .. } | Format::Encoded => {}
         }
     }
 
@@ -102,6 +110,17 @@ impl Scan {
         self.found.events
     }
 
+    /// About how many tokens of an answer that is no stream went by: one for four bytes of its text.
+    pub(super) fn text(&self) -> u64 {
+        match self.format {
+            Format::Json(_) | Format::Opaque { .. } => self.found.text.div_ceil(4),
+            // Most of what these say is about their events.
+            #[cfg(feature = "bedrock")]
+            Format::Frames(_) => 0,
+            Format::Events(_) | Format::Encoded => 0,
+        }
+    }
+
     /// Whether what the provider said is its last word, although more might have come: usage at the end of a stream, with
     /// at most an event behind it that says no more than that it is the end.
     pub(super) fn is_final(&self) -> bool {
@@ -111,17 +130,9 @@ impl Scan {
             #[cfg(feature = "bedrock")]
             Format::Frames(_) => usage.is_some() && *told_at > 0 && *events <= told_at + 2,
             Format::Events(_) => usage.is_some() && *told_at > 0 && *events <= told_at + 2,
-            Format::Opaque | Format::Encoded => false,
+            Format::Opaque { .. } | Format::Encoded => false,
         }
     }
-}
-
-/// What AWS Bedrock says of a model's answer, in whatever words the model's vendor says it.
-fn in_headers(headers: &HeaderMap) -> Option<Usage> {
-    let count = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
-    let (input, output) = (count("x-amzn-bedrock-input-token-count"), count("x-amzn-bedrock-output-token-count"));
-    input.or(output)?;
-    Some(Usage { input: input.unwrap_or_default(), output: output.unwrap_or_default(), ..Usage::default() })
 }
 
 impl Found {
@@ -130,6 +141,10 @@ impl Found {
             self.usage = Some(self.usage.map_or(usage, |known| known.and(usage)));
             self.told_at = self.events;
         }
+    }
+
+    fn read(&mut self, text: &[u8]) {
+        self.text = self.text.saturating_add(text.len() as u64);
     }
 
     fn model(&mut self, name: &[u8]) {
@@ -146,4 +161,11 @@ impl Found {
     fn event_ended(&mut self) {
         self.events = self.events.saturating_add(1);
     }
+}
+
+/// What the head of an answer says of its usage.
+fn beside(headers: &HeaderMap) -> Option<Usage> {
+    let [input, output] = AWS.map(|name| headers.get(name)?.to_str().ok()?.parse().ok());
+    input.or(output)?;
+    Usage { input: input.unwrap_or_default(), output: output.unwrap_or_default(), ..Usage::default() }.plausible()
 }

@@ -139,6 +139,31 @@ fn what_is_kept_is_bounded() {
 }
 
 #[test]
+fn text_is_measured_and_structure_is_not() {
+    let json = br#"{"list":[1.25,{"n":null}],"text":"four and\u00e9\n more","usage":{}}"#;
+    let chunks: Vec<_> = json.chunks(1).collect();
+    for chunks in [&[&json[..]][..], &chunks] {
+        assert_eq!(scan(JSON, chunks).text(), 5);
+    }
+    assert_eq!(scan("text/plain", &[b"four", b" and"]).text(), 2);
+    assert_eq!(scan("audio/mpeg", &[b"four"]).text(), 0);
+    assert_eq!(scan(EVENTS, &[b"data: \"four and\"\n\n"]).text(), 0);
+}
+
+#[test]
+fn what_stands_beside_an_answer_is_usage() {
+    for (input, output, tokens) in
+        [("10", "900", Some(910)), ("10", "x", Some(10)), ("", "", None), ("10", "10000000", None)]
+    {
+        let mut headers = HeaderMap::new();
+        for (name, value) in AWS.into_iter().zip([input, output]) {
+            headers.insert(name, http::HeaderValue::from_static(value));
+        }
+        assert_eq!(Scan::new(&headers).usage().map(|usage| usage.tokens()), tokens, "{input} {output}");
+    }
+}
+
+#[test]
 fn the_model_is_the_answers_own() {
     let text = br#"{"choices":[{"model":"no"}],"model":"gpt-4o-2024-08-06","usage":{"model":"no","total_tokens":1}}"#;
     assert_eq!(scan(JSON, &[text]).model(), Some("gpt-4o-2024-08-06"));

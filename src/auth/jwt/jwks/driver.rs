@@ -16,7 +16,6 @@ use http::{
 };
 
 use super::{
-    bell::Bell,
     fetch::{FetchJwks, JwksRequest},
     remote::{RemoteJwks, Times, address},
     response::{self, FetchFault},
@@ -51,7 +50,7 @@ struct Fetcher {
 
 /// Fetches now, before the set goes stale, and when somebody asks; until nobody holds the set any more.
 pub(super) async fn drive(set: Weak<Remote>, io: Arc<dyn FetchJwks>, remote: RemoteJwks) {
-    let Some(_stopped) = set.upgrade().map(|set| Stopped(set.done())) else { return };
+    let _stopped = Stopped(set.clone());
     let mut fetcher = Fetcher { io, remote, found: None, validators: HeaderMap::new(), failed: 0, loaded: false };
     loop {
         let fetched = fetcher.fetch().await;
@@ -66,12 +65,16 @@ pub(super) async fn drive(set: Weak<Remote>, io: Arc<dyn FetchJwks>, remote: Rem
     }
 }
 
-/// However the task ends, nobody waits for it any more.
-struct Stopped(Bell);
+/// However the task ends, a panic of the user's [`FetchJwks`] included, nobody waits for it any more, and no key outlives
+/// it.
+struct Stopped(Weak<Remote>);
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        self.0.close();
+        if let Some(set) = self.0.upgrade() {
+            set.stop();
+            tracing::error!(target: EVENTS, "a key set is no longer fetched: its tokens are refused");
+        }
     }
 }
 

@@ -95,10 +95,6 @@ impl Remote {
         self.wanted.clone()
     }
 
-    pub(super) fn done(&self) -> Bell {
-        self.done.clone()
-    }
-
     pub(super) fn generation(&self) -> Option<u64> {
         self.snapshot.load().as_ref().map(|snapshot| snapshot.generation)
     }
@@ -146,7 +142,14 @@ impl Remote {
             }
             self.wanted.ring();
         }
-        if self.done.waiting() < MOST_WAITING { Found::Waiting(self.done.next()) } else { missing }
+        // Who finds no place to wait may have a good key: nobody knows.
+        if self.done.waiting() < MOST_WAITING { Found::Waiting(self.done.next()) } else { Found::NoSet }
+    }
+
+    /// Nobody fetches any more: the set would stay in force for ever.
+    pub(super) fn stop(&self) {
+        self.snapshot.store(None);
+        self.done.close();
     }
 
     /// Notes that a fetch begins.

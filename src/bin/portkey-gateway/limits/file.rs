@@ -44,8 +44,13 @@ pub(crate) fn save<T: Fn() -> SystemTime>(path: &Path, counters: &LocalCounters<
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
+    // What a crash left there, or what somebody put there, a link to another file among it.
+    fs::remove_file(&beside).or_else(|failed| match failed.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error(failed)),
+    })?;
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&beside).map_err(error)?;
@@ -134,6 +139,22 @@ mod tests {
             std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).expect("a file").permissions()) & 0o777,
             0o600
         );
+
+        // Nothing is written through what stands beside it, and its mode is not taken over.
+        #[cfg(unix)]
+        {
+            let (victim, beside) = (folder.join("victim"), folder.join("counters.new"));
+            fs::write(&victim, "theirs").expect("written");
+            std::os::unix::fs::symlink(&victim, &beside).expect("a link");
+            save(&path, &before).expect("saved beside a link");
+            assert_eq!(fs::read_to_string(&victim).expect("a file"), "theirs");
+            fs::rename(&victim, &beside).expect("a file of another mode");
+            let open = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+            fs::set_permissions(&beside, open).expect("a mode");
+            save(&path, &before).expect("saved beside a file");
+            let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).expect("a file").permissions());
+            assert_eq!(mode & 0o777, 0o600);
+        }
 
         // A file that was changed by one bit anywhere, or cut off anywhere, is no file of ours.
         let good = fs::read_to_string(&path).expect("a file");

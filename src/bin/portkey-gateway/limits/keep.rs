@@ -25,10 +25,13 @@ impl Keeper {
                     () = tokio::time::sleep(interval) => false,
                     _ = &mut stopped => true,
                 };
-                counters.sweep();
                 let (path, counters) = (path.clone(), counters.clone());
-                // Files are waited for on a thread of their own.
-                match tokio::task::spawn_blocking(move || file::save(&path, &counters)).await {
+                // A million counters take a while, and so do files: on a thread of their own.
+                let kept = tokio::task::spawn_blocking(move || {
+                    counters.sweep();
+                    file::save(&path, &counters)
+                });
+                match kept.await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::error!(%error, "counters not saved"),
                     Err(error) => tracing::error!(%error, "counters not saved"),

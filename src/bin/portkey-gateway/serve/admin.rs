@@ -1,6 +1,12 @@
 //! The admin listener: where limits stand, and metrics. Whoever reaches its address may read; it changes nothing.
 
-use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -21,6 +27,9 @@ use crate::limits;
 const CONNECTIONS: usize = 32;
 /// How long a connection may take, from its first byte to the end.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A page's type, and what writes it.
+type Page = (&'static str, fn(&LocalCounters) -> String);
 
 /// A listening admin address.
 #[derive(Debug)]
@@ -45,15 +54,18 @@ impl Admin {
 
     /// Serves until it is dropped.
     pub(crate) async fn serve(self) {
-        let places = std::sync::Arc::new(Semaphore::new(CONNECTIONS));
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        // Of a million counters a page is long: one at a time, until it is sent.
+        let turn = Arc::new(Semaphore::new(1));
         loop {
             // The semaphore is never closed.
-            let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let (counters, local) = (self.counters.clone(), self.address.ip().is_loopback());
+                    let turn = Arc::clone(&turn);
                     tokio::spawn(async move {
-                        let _ = tokio::time::timeout(PATIENCE, connection(stream, counters, local)).await;
+                        let _ = tokio::time::timeout(PATIENCE, connection(stream, counters, local, turn)).await;
                         drop(place);
                     });
                 }
@@ -66,10 +78,30 @@ impl Admin {
     }
 }
 
-async fn connection(stream: TcpStream, counters: LocalCounters, local: bool) {
+async fn connection(stream: TcpStream, counters: LocalCounters, local: bool, turn: Arc<Semaphore>) {
+    // Goes with the connection, when the page was sent.
+    let held = Mutex::new(None);
     let answer = service_fn(|request: Request<Incoming>| {
-        let response = respond(request.method(), request.uri().path(), host(&request), local, &counters);
-        std::future::ready(Ok::<_, Infallible>(response))
+        let asked = route(request.method(), request.uri().path(), host(&request), local);
+        let (counters, turn, held) = (counters.clone(), Arc::clone(&turn), &held);
+        async move {
+            let (kind, write) = match asked {
+                Ok(page) => page,
+                Err((status, why)) => return Ok::<_, Infallible>(page(status, "text/plain", why.into())),
+            };
+            let turn = turn.acquire_owned().await;
+            // Written on a thread of its own, which keeps the turn where nobody waits any longer.
+            match tokio::task::spawn_blocking(move || (write(&counters), turn)).await {
+                Ok((text, turn)) => {
+                    *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
+                    Ok(page(StatusCode::OK, kind, text))
+                }
+                Err(error) => {
+                    tracing::error!(%error, "admin page not written");
+                    Ok(page(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the page could not be written\n".into()))
+                }
+            }
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).keep_alive(false).max_buf_size(16 * 1024);
@@ -82,22 +114,17 @@ fn host(request: &Request<Incoming>) -> Option<&str> {
     request.headers().get(hyper::header::HOST)?.to_str().ok()
 }
 
-fn respond(
-    method: &Method,
-    path: &str,
-    host: Option<&str>,
-    local: bool,
-    counters: &LocalCounters,
-) -> Response<Full<Bytes>> {
+/// Which page that is, or why there is none.
+fn route(method: &Method, path: &str, host: Option<&str>, local: bool) -> Result<Page, (StatusCode, &'static str)> {
     // On loopback, a name that somebody made point here comes from a browser.
     if local && !host.is_none_or(is_local) {
-        return page(StatusCode::MISDIRECTED_REQUEST, "text/plain", "not served under this name\n".into());
+        return Err((StatusCode::MISDIRECTED_REQUEST, "not served under this name\n"));
     }
     match (method, path) {
-        (&Method::GET, "/limits") => page(StatusCode::OK, "application/json", limits::json(counters)),
-        (&Method::GET, "/metrics") => page(StatusCode::OK, "text/plain; version=0.0.4", limits::metrics(counters)),
-        (_, "/limits" | "/metrics") => page(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n".into()),
-        _ => page(StatusCode::NOT_FOUND, "text/plain", "/limits and /metrics\n".into()),
+        (&Method::GET, "/limits") => Ok(("application/json", limits::json)),
+        (&Method::GET, "/metrics") => Ok(("text/plain; version=0.0.4", limits::metrics)),
+        (_, "/limits" | "/metrics") => Err((StatusCode::METHOD_NOT_ALLOWED, "GET only\n")),
+        _ => Err((StatusCode::NOT_FOUND, "/limits and /metrics\n")),
     }
 }
 
@@ -123,7 +150,6 @@ mod tests {
 
     #[test]
     fn pages_are_read_only_and_on_loopback_only_under_its_own_names() {
-        let counters = LocalCounters::new();
         for (method, path, host, local, status) in [
             (Method::GET, "/limits", Some("127.0.0.1:8788"), true, 200),
             (Method::GET, "/metrics", Some("[::1]:8788"), true, 200),
@@ -134,7 +160,8 @@ mod tests {
             (Method::POST, "/limits", None, true, 405),
             (Method::GET, "/", None, true, 404),
         ] {
-            assert_eq!(respond(&method, path, host, local, &counters).status(), status, "{method} {path} {host:?}");
+            let refusal = route(&method, path, host, local).err();
+            assert_eq!(refusal.map_or(200, |(status, _)| status.as_u16()), status, "{method} {path} {host:?}");
         }
     }
 }
