@@ -289,7 +289,7 @@ fn who_shows_what() {
 fn the_gateways_own_identities_are_for_entries() {
     let tokens = Tokens::new();
     let layer = tokens.layer().azure_managed(true);
-    let open = PortkeyLayer::builder().exchange(layer.clone()).anonymous().build();
+    let open = PortkeyLayer::builder().exchange(layer).anonymous().build();
     for mode in ["managed", "workload"] {
         for (provider, field) in [
             ("azure-openai", RESOURCE),

@@ -374,7 +374,7 @@ fn extras(row: &Row, method: &Method) -> BTreeMap<String, String> {
         let name = extra["name"].as_str().expect("a name").to_ascii_lowercase();
         let left_out = HEADERS.iter().any(|(id, known, _)| *id == row.id() && *known == name);
         let value = extra["value"].as_str().or(extra["default"].as_str());
-        if let Some(value) = value.filter(|_| !left_out && !(bodiless && name == "content-type")) {
+        if let Some(value) = value.filter(|_| !(left_out || bodiless && name == "content-type")) {
             all.insert(name, value.replace("{version}", env!("CARGO_PKG_VERSION")));
         }
     }

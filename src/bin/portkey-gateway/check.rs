@@ -6,7 +6,7 @@ use tower_portkey::{
     GatewayKey,
     context::{Owner, Principal},
     limit::LocalCounters,
-    provider::Provider as _,
+    provider::Provider as OwnProvider,
 };
 
 use crate::{
@@ -122,7 +122,7 @@ fn counting(settings: &Settings) -> Vec<String> {
 fn provider(Provider { entry, seen_by, credential, allowed_hosts, .. }: &Provider, settings: &Settings) -> String {
     let id = entry.provider().as_str();
     let custom = settings.custom_providers.iter().find(|own| own.id() == entry.provider());
-    let own = settings.base_urls.get(id).map(|(_, url)| url).or_else(|| custom.map(|own| own.base_url()));
+    let own = settings.base_urls.get(id).map(|(_, url)| url).or_else(|| custom.map(OwnProvider::base_url));
     let host = match entry.custom_host().or(own) {
         Some(url) => format!("{}://{}{}", url.scheme(), url.authority(), url.path()),
         None => "the provider's own host".to_owned(),

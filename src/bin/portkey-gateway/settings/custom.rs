@@ -8,7 +8,7 @@ use toml::Spanned;
 use tower_portkey::{
     context::{Placement, ProviderId, ProviderIds},
     host::CustomHost,
-    provider::{Provider as _, ProviderSpec},
+    provider::{Provider, ProviderSpec},
 };
 
 use super::{error::Problem, provider_table::Headers, secret::SecretRef};
@@ -54,7 +54,7 @@ enum Word {
 
 /// The ids that the file may name.
 pub(super) fn ids(all: &[ProviderSpec]) -> ProviderIds {
-    all.iter().map(|own| own.id()).collect()
+    all.iter().map(Provider::id).collect()
 }
 
 pub(super) fn custom(tables: &[Spanned<CustomTable>]) -> Result<Vec<ProviderSpec>, Problem> {
