@@ -18,11 +18,11 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_portkey::{
     TranslateLayer,
     body::FullOr,
-    context::Translation,
+    context::{RequestConfig, Translation},
     rejection::{Kind, Rejection},
 };
 
-use super::{Pieces, ask, aws, block_on, send, target};
+use super::{CONVERSE, HOST, Pieces, ask, aws, block_on, send, target};
 
 const OBJECT: &str = "s3://b/k.jsonl";
 const LINES: &str = "{\"a\":1}\r\n\n{}";
@@ -130,9 +130,11 @@ async fn what_trickles_in_is_waited_for_so_long_only() {
         let size = text.len().div_ceil(pieces);
         let chunks = text.as_bytes().chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece)));
         let body = Slow { ticks: interval(Duration::from_secs(period)), pieces: Pieces::new(chunks) };
-        let request = Request::post("https://b.s3.us-east-1.amazonaws.com/k.jsonl")
+        let path = if translation == Translation::Converse { CONVERSE } else { "/k.jsonl" };
+        let request = Request::post(format!("https://{HOST}{path}"))
             .header("content-type", "multipart/form-data; boundary=x")
             .extension(target(Some(translation)))
+            .extension(RequestConfig::none())
             .body(FullOr::inner(body))
             .expect("a request");
         let began = Instant::now();
