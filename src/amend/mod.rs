@@ -12,7 +12,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let leaf = service_fn(async |request: Request<FullOr<String>>| {
-//!     assert_eq!(request.body().as_full().unwrap(), r#"{"model":"gpt-4o-eu","stream": true}"#);
+//!     assert_eq!(request.body().as_full().unwrap(), r#"{"model":"gpt-4o-eu","stop":["a", "b"]}"#);
 //!     Ok::<_, std::convert::Infallible>(Response::new(String::new()))
 //! });
 //! let azure = ProviderId::parse("azure-openai").unwrap();
@@ -20,7 +20,7 @@
 //!     .amendment(Some(Amendment::of_model("gpt-4o-eu")))
 //!     .build()?;
 //! let request = |body| Request::post("/").extension(target.clone()).body(FullOr::full(body));
-//! assert_eq!(AmendLayer::new().layer(leaf).oneshot(request(r#"{"model":"gpt-4o","stream": true}"#)?).await?.status(), 200);
+//! assert_eq!(AmendLayer::new().layer(leaf).oneshot(request(r#"{"model":"gpt-4o", "stop":["a", "b"]}"#)?).await?.status(), 200);
 //! # Ok(()) }
 //! ```
 

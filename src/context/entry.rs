@@ -23,7 +23,7 @@ use crate::{
 /// use tower_portkey::context::{Entry, ProviderId};
 ///
 /// let openai = ProviderId::parse("openai").expect("a provider");
-/// let entry = Entry::new("openai-prod", openai)?.with_api_key("sk-1")?.with_models(["gpt-4o"]);
+/// let entry = Entry::new("openai-prod", openai.clone())?.with_api_key("sk-1")?.with_models(["gpt-4o"]);
 /// assert!(entry.allows_model("gpt-4o") && !entry.allows_model("o3"));
 /// assert!(Entry::new("a/b", openai).is_err());
 /// # Ok::<(), tower_portkey::context::EntryError>(())

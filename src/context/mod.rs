@@ -70,7 +70,7 @@ pub(crate) use oci::one_line;
 pub use oci::{OciError, OciKey};
 pub use origin::{CredentialSource, HostOrigin};
 pub use placement::{Placement, ProviderHeader};
-pub(crate) use places::models_in;
+pub(crate) use places::{is_in_query, models_in};
 pub use principal::{DefaultConfig, Principal, Status};
 pub use provider::{ProviderId, ProviderIdError, ProviderIds, ProviderRef};
 pub use route::Route;

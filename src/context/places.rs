@@ -33,8 +33,11 @@ const ACTIONS: [&str; 22] = [
     "fetchPredictOperation",
 ];
 
+/// What a query names a model by: everywhere, and at Azure, where a session in real time is opened for a deployment.
+const IN_QUERIES: [&str; 2] = ["model", "deployment"];
+
 /// Every model that the path or the query names, or could be read to name: where readers may differ, all readings are
-/// there.
+/// there. A query's `model` comes before its `deployment`.
 pub(crate) fn models_in(path: &str, query: Option<&str>) -> Vec<Box<str>> {
     let mut found: Vec<Box<str>> = Vec::new();
     let mut add = |model: &str| {
@@ -54,14 +57,24 @@ pub(crate) fn models_in(path: &str, query: Option<&str>) -> Vec<Box<str>> {
         let name = segment.split(';').next().unwrap_or_default();
         before = BEFORE_MODELS.iter().any(|known| known.eq_ignore_ascii_case(name));
     }
-    let query = query.unwrap_or_default();
-    for pair in query.split('&').chain(query.split(['&', ';'])) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if decoded(name).trim().eq_ignore_ascii_case("model") {
-            add(&decoded(value));
-        }
+    for name in IN_QUERIES {
+        values(query, name).for_each(|value| add(&value));
     }
     found
+}
+
+/// Whether the query has a parameter of this name with a value.
+pub(crate) fn is_in_query(query: Option<&str>, name: &str) -> bool {
+    values(query, name).any(|value| !value.is_empty())
+}
+
+fn values<'q>(query: Option<&'q str>, name: &str) -> impl Iterator<Item = Cow<'q, str>> {
+    let query = query.unwrap_or_default();
+    let pairs = query.split('&').chain(query.split(['&', ';']));
+    pairs.filter_map(move |pair| {
+        let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
+        decoded(found).trim().eq_ignore_ascii_case(name).then(|| decoded(value))
+    })
 }
 
 fn decoded(text: &str) -> Cow<'_, str> {
@@ -92,6 +105,8 @@ mod tests {
             ("/v1/model/anthropic.claude-3%3A0/invoke", &["anthropic.claude-3:0"]),
             ("/v1/x?model=a&y=1&MODEL=b;model=c", &["a", "b;model=c", "b", "c"]),
             ("/v1/models/a?model=a", &["a"]),
+            ("/v1/realtime?deployment=d&api-version=1&model=m", &["m", "d"]),
+            ("/v1/realtime?model=m;Deployment%20=d%2F1", &["m;Deployment =d/1", "m", "d/1"]),
             ("/v1/models/%ff", &["\u{fffd}"]),
         ] {
             let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));

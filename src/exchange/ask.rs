@@ -86,7 +86,7 @@ impl Sources {
         })
     }
 
-    /// The place of a token: on whose behalf, for what, and everything that is shown for it.
+    /// The place of a token: on whose behalf, which comes first, for what, and everything that is shown for it.
     fn place(&self, exchange: &TokenExchange) -> [u8; 32] {
         let source = exchange.source();
         let shown: [Option<&str>; 3] = match source {
@@ -95,7 +95,7 @@ impl Sources {
             TokenSource::GoogleAccount(account) => [Some(account.json().expose()), None, None],
             TokenSource::GoogleAmbient => [None; 3],
         };
-        let front = [Some(source.as_str()), Some(exchange.tenancy()), Some(exchange.scope())];
+        let front = [Some(exchange.tenancy()), Some(source.as_str()), Some(exchange.scope())];
         self.tokens.digest(front.into_iter().chain(shown))
     }
 }

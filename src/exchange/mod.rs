@@ -23,7 +23,7 @@
 //!
 //! ```
 //! use bytes::Bytes;
-//! use http::{Request, Response, header::AUTHORIZATION, uri::{Authority, Scheme}};
+//! use http::{Request, Response, uri::{Authority, Scheme}};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //! use tower_portkey::{
 //!     ExchangeLayer, InjectLayer, Secret,
@@ -54,7 +54,7 @@
 //! let azure = ProviderId::parse("azure-openai").unwrap();
 //! let host = Authority::from_static("contoso.openai.azure.com");
 //! let target = Target::builder(azure, Scheme::HTTPS, host, HostOrigin::Catalog)
-//!     .exchange(exchange, CredentialSource::Caller, Placement::Header { name: AUTHORIZATION, prefix: "Bearer " })
+//!     .exchange(exchange, CredentialSource::Caller, Placement::bearer())
 //!     .build()?;
 //! let request = || Request::post("/").extension(target.clone()).body(String::new());
 //!

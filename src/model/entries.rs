@@ -18,7 +18,7 @@ use crate::{
 ///
 /// let openai = ProviderId::parse("openai").expect("a provider");
 /// let entries = EntrySet::new()
-///     .with(Entry::new("prod", openai)?, Visibility::workspaces("org-1", ["ws-1"]))
+///     .with(Entry::new("prod", openai.clone())?, Visibility::workspaces("org-1", ["ws-1"]))
 ///     .with(Entry::new("shared", openai)?, Visibility::everybody());
 /// assert_eq!(entries.len(), 2);
 /// # Ok::<(), tower_portkey::context::EntryError>(())

@@ -25,7 +25,7 @@ use crate::context::TokenExchange;
 use crate::{
     context::{
         Credential, CredentialSource, Handshake, HostOrigin, Placement, PortkeyHeaders, ProviderHeader, RequestConfig,
-        Route, Stage, Target, TargetBuilder, models_in,
+        Route, Stage, Target, TargetBuilder, is_in_query, models_in,
     },
     host::CustomHost,
     rejection::{Kind, Rejection},
@@ -49,7 +49,7 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         may_use(entry, config)?;
     }
     if route.is_realtime() && head.method == Method::GET {
-        may_open(head, &bound)?;
+        may_open(head, row, &bound)?;
     }
 
     let (base, origin) = base(row, &bound, portkey, config, settings)?;
@@ -240,14 +240,17 @@ fn served<'a>(method: &Method, route: &Route<'a>) -> Result<&'a str, Rejection> 
     }
 }
 
-/// A session begins with a handshake. Its frames are not looked at: where models are listed, the query names one.
-fn may_open(head: &Parts, bound: &Bound<'_>) -> Result<(), Rejection> {
+/// A session begins with a handshake. Its frames are not looked at: where models are listed, the query names one. Azure alone
+/// takes a deployment for it.
+fn may_open(head: &Parts, row: &Row, bound: &Bound<'_>) -> Result<(), Rejection> {
     let refused = |message| Err(Rejection::new(Kind::InvalidRequest).with_message(message));
     if head.extensions.get::<Handshake>().is_none() {
         return refused("The realtime API is a WebSocket: it asks for upgrade: websocket, over HTTP/1.1");
     }
+    let is_named = |name| is_in_query(head.uri.query(), name);
+    let names_one = || is_named("model") || row.id().starts_with("azure-") && is_named("deployment");
     match bound {
-        Bound::Entry(entry) if entry.models().is_some() && models_in("", head.uri.query()).is_empty() => {
+        Bound::Entry(entry) if entry.models().is_some() && !names_one() => {
             refused("The query must name the model, because the entry is limited to some models")
         }
         _ => Ok(()),

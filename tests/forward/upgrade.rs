@@ -54,7 +54,7 @@ async fn answer(
     head.uri = uri;
     let answer = proxy.send_to(target, Request::from_parts(head, bytes(""))).await;
     let (head, body) = answer.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     Ok(Response::from_parts(head, Full::new(body)))
 }
 

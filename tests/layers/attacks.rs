@@ -66,7 +66,9 @@ impl Case {
             *request.version_mut() = Version::HTTP_2;
             let [(method, _), (path, again), (authority, _)] = [":method", ":path", ":authority"].map(pseudo);
             let late = self.lines.windows(2).any(|pair| !pair[0].0.starts_with(':') && pair[1].0.starts_with(':'));
-            if again.is_some() || late || self.has(":protocol") {
+            // No server's request holds a name in upper case: HTTP/2 itself forbids it (RFC 9113, 8.2.1).
+            let shouts = self.lines.iter().any(|(name, _)| name.bytes().any(|byte| byte.is_ascii_uppercase()));
+            if again.is_some() || late || shouts || self.has(":protocol") {
                 return None;
             }
             *request.method_mut() = method?.parse().ok()?;

@@ -234,6 +234,66 @@ fn models_are_names_for_deployments() {
 }
 
 #[test]
+fn a_session_in_real_time_is_opened_for_a_deployment_on_the_list() {
+    let tokens = Tokens::new();
+    let open = |provider: &str, fields: &[(&str, &str)], query: &str| {
+        let own = entry(provider, &[&[("api_key", SK)], fields].concat()).with_models(["rt-eu"]);
+        let layer = hosted(tokens.layer(), EntrySet::new().with(own, Visibility::everybody()));
+        let lines = [
+            ("x-portkey-api-key", KEY),
+            ("x-portkey-provider", "@azure"),
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        send(&layer, request_with(&Method::GET, &format!("/v1/realtime?{query}"), &lines, ""))
+    };
+    let classic = [("resource_name", "res-1"), ("api_version", "2025-04-01-preview")];
+    let v1 = [("resource_name", "res-1"), ("api_version", "v1")];
+    for (fields, query, expected) in [
+        // As Azure's own clients ask, and as OpenAI's do.
+        (
+            &classic,
+            "api-version=2024-10-21&deployment=rt-eu",
+            "/realtime?deployment=rt-eu&api-version=2025-04-01-preview",
+        ),
+        (&classic, "model=rt-eu", "/realtime?model=rt-eu&api-version=2025-04-01-preview&deployment=rt-eu"),
+        (&v1, "api-version=2024-10-21&deployment=rt-eu", "/v1/realtime?model=rt-eu"),
+        (&v1, "model=rt-eu", "/v1/realtime?model=rt-eu"),
+    ] {
+        let answer = open("azure-openai", fields, query);
+        assert_eq!(url(&answer), format!("{HOST}{expected}"));
+        assert_eq!(answer.leaf().header("api-key"), Some(SK));
+    }
+    let refused = |provider: &str, fields: &[(&str, &str)], query: &str, status| {
+        let answer = open(provider, fields, query);
+        assert!(answer.status() == status && answer.seen.is_none(), "{query}: {:?}", answer.message());
+    };
+    for fields in [&classic[..], &v1] {
+        for query in [
+            "deployment=other",
+            "model=other",
+            "model=rt-eu&deployment=other",
+            "deployment=rt-eu&model=other",
+            "deployment=rt-eu&deployment=other",
+            "model=rt-eu&%64eployment=other",
+            "model=rt-eu;DEPLOYMENT=other",
+        ] {
+            refused("azure-openai", fields, query, 412);
+        }
+        refused("azure-openai", fields, "intent=transcription", 400);
+        refused("azure-openai", fields, "deployment=&intent=transcription", 400);
+        // What the entry is pinned to doesn't hide what the caller says.
+        let pinned = [fields, &[("deployment_id", "rt-eu")]].concat();
+        refused("azure-openai", &pinned, "model=rt-eu&deployment=other", 412);
+    }
+    // Elsewhere a deployment names no model.
+    refused("openai", &[], "deployment=rt-eu", 400);
+    refused("openai", &[], "model=rt-eu&deployment=other", 412);
+}
+
+#[test]
 fn who_shows_what() {
     let tokens = Tokens::new();
     let place = [OPENAI, RESOURCE, DEPLOYMENT, VERSION];

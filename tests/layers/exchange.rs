@@ -399,6 +399,23 @@ fn no_two_identities_share_a_token() {
 }
 
 #[test]
+fn one_tenants_many_tokens_leave_those_of_others_alone() {
+    let tokens = Tokens::new();
+    let layer = tokens.layer();
+    block_on(async {
+        let other = || exchange(entra("t", "c", "s"), "other");
+        let first = got(&layer, other()).await.expect("a token");
+        // More than are kept of everybody's, and all of them end later.
+        for number in 0..4200 {
+            let greedy = exchange(entra("t", "c", &format!("s{number}")), "greedy");
+            assert!(got(&layer, greedy).await.is_ok());
+        }
+        assert_eq!(got(&layer, other()).await.expect("a token"), first);
+    });
+    assert_eq!(tokens.asked().len(), 4201);
+}
+
+#[test]
 fn a_token_is_got_anew_before_its_end_and_kept_where_that_fails() {
     let (clock, broken) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)));
     let fails = Arc::clone(&broken);
@@ -408,19 +425,30 @@ fn a_token_is_got_anew_before_its_end_and_kept_where_that_fails() {
     });
     let time = Arc::clone(&clock);
     let layer = tokens.layer().clock(move || UNIX_EPOCH + Duration::from_secs(time.load(Ordering::Relaxed)));
-    for (second, fails, expected) in [
-        (0, 0, Ok("token-0")),
-        (3299, 1, Ok("token-0")),
-        (3300, 1, Ok("token-0")),
-        (3306, 0, Ok("token-2")),
-        (3306 + 3599, 1, Ok("token-2")),
-        (3306 + 3600, 1, Err(Kind::Unavailable)),
-        (3306 + 3600, 0, Ok("token-5")),
-    ] {
-        clock.store(second, Ordering::Relaxed);
-        broken.store(fails, Ordering::Relaxed);
-        assert_eq!(now(&layer, exchange(entra("t", "c", "s"), "")), expected.map(str::to_owned), "{second}");
-    }
+    block_on(async {
+        for (second, fails, expected, calls) in [
+            (0, 0, Ok("token-0"), 1),
+            (3299, 1, Ok("token-0"), 1),
+            // Nobody waits for the next one while there is one, and it isn't asked for all the time.
+            (3300, 1, Ok("token-0"), 2),
+            (3304, 0, Ok("token-0"), 2),
+            (3306, 0, Ok("token-0"), 3),
+            (3306, 1, Ok("token-2"), 3),
+            (3306 + 3599, 1, Ok("token-2"), 4),
+            (3306 + 3600, 1, Err(Kind::Unavailable), 5),
+            (3306 + 3600, 0, Ok("token-5"), 6),
+        ] {
+            clock.store(second, Ordering::Relaxed);
+            broken.store(fails, Ordering::Relaxed);
+            let got = got(&layer, exchange(entra("t", "c", "s"), "")).await.map_err(|refused| refused.kind());
+            assert_eq!(got, expected.map(str::to_owned), "{second}");
+            // What is got beside it has come then.
+            for _ in 0..16 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(tokens.asked().len(), calls, "{second}");
+        }
+    });
 }
 
 #[test]

@@ -1,20 +1,28 @@
 //! Files, which become objects of S3: their forms are read here, because nobody above does.
 
-use std::{convert::Infallible, io};
+use std::{
+    convert::Infallible,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tokio::time::{Instant, Interval, interval};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_portkey::{
     TranslateLayer,
     body::FullOr,
-    context::Translation,
+    context::{RequestConfig, Translation},
     rejection::{Kind, Rejection},
 };
 
-use super::{Pieces, ask, aws, block_on, send, target};
+use super::{CONVERSE, HOST, Pieces, ask, aws, block_on, send, target};
 
 const OBJECT: &str = "s3://b/k.jsonl";
 const LINES: &str = "{\"a\":1}\r\n\n{}";
@@ -76,7 +84,8 @@ fn limits_hold_for_one_and_for_all_and_what_breaks_off_is_not_sent() {
     let layer = TranslateLayer::new;
     assert!(uploaded(&layer().body_limit(length), pieces(9)).is_ok());
     assert_eq!(uploaded(&layer().body_limit(length - 1), pieces(9)).err(), Some(Kind::PayloadTooLarge));
-    let tight = layer().body_budget(length);
+    // Room for what comes in pieces is made twice as large each time.
+    let tight = layer().body_budget(2 * length);
     assert!(uploaded(&tight, pieces(9)).is_ok());
     assert!(uploaded(&tight, pieces(9)).is_ok(), "what was taken came back");
     assert_eq!(uploaded(&layer().body_budget(length - 1), pieces(9)).err(), Some(Kind::Unavailable));
@@ -84,6 +93,56 @@ fn limits_hold_for_one_and_for_all_and_what_breaks_off_is_not_sent() {
     broken.push(Err(io::ErrorKind::ConnectionReset.into()));
     assert_eq!(uploaded(&layer(), broken).err(), Some(Kind::InvalidRequest));
     assert_eq!(uploaded(&layer(), vec![Ok(Bytes::from("{}"))]).err(), Some(Kind::InvalidRequest));
+}
+
+/// The pieces of a body, one a tick.
+struct Slow {
+    ticks: Interval,
+    pieces: Pieces,
+}
+
+impl Body for Slow {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        ready!(self.ticks.poll_tick(cx));
+        Pin::new(&mut self.pieces).poll_frame(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_trickles_in_is_waited_for_so_long_only() {
+    let leaf = service_fn(async |_: Request<FullOr<Slow>>| Ok::<_, Infallible>(Response::new(Pieces::default())));
+    let length = form().len();
+    let chat = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).to_string();
+    // What is taken of the budget for one of them is there for the next.
+    let layer = TranslateLayer::new().body_budget(2 * length);
+    let short = layer.clone().read_timeout(Duration::from_secs(30));
+    for (layer, translation, text, pieces, period, expected) in [
+        // The whole form comes, were somebody to wait; the limit is for all of it, not for each of its pieces.
+        (&layer, Translation::S3Upload { object: OBJECT.into() }, form(), 14, 10, (408, 120)),
+        (&layer, Translation::S3Upload { object: OBJECT.into() }, form(), 11, 10, (200, 110)),
+        (&layer, Translation::Converse, chat.clone(), 3, 100, (408, 120)),
+        (&short, Translation::S3Upload { object: OBJECT.into() }, form(), 4, 10, (408, 30)),
+        (&short, Translation::Converse, chat, 2, 10, (502, 20)),
+    ] {
+        let size = text.len().div_ceil(pieces);
+        let chunks = text.as_bytes().chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+        let body = Slow { ticks: interval(Duration::from_secs(period)), pieces: Pieces::new(chunks) };
+        let path = if translation == Translation::Converse { CONVERSE } else { "/k.jsonl" };
+        let request = Request::post(format!("https://{HOST}{path}"))
+            .header("content-type", "multipart/form-data; boundary=x")
+            .extension(target(Some(translation)))
+            .extension(RequestConfig::none())
+            .body(FullOr::inner(body))
+            .expect("a request");
+        let began = Instant::now();
+        let Ok(response) = layer.layer(leaf).oneshot(request).await;
+        assert_eq!((response.status().as_u16(), began.elapsed().as_secs()), expected);
+        let slow = response.extensions().get::<Rejection>().is_some_and(|refused| refused.kind() == Kind::Timeout);
+        assert_eq!(slow, expected.0 == 408);
+    }
 }
 
 #[test]

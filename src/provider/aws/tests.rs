@@ -162,7 +162,7 @@ fn stored_credentials_open_their_own_bucket() {
         Err((501, "The provider entry aws-prod has no aws_s3_bucket, so it serves no files".to_owned()))
     );
     let key = entry(&[("aws_s3_bucket", "mine")]).with_api_key(Secret::from("ABSKstored0123")).expect("a key");
-    assert_eq!(asked(mine, by_entry(key)).map_err(|(status, _)| status), Err(501), "S3 gets no key of Bedrock's");
+    assert_eq!(asked(mine, by_entry(key)).map_err(|(status, _)| status), Err(400), "S3 gets no key of Bedrock's");
     let fields = [(PortkeyHeader::AwsAccessKeyId, "AKID"), (PortkeyHeader::AwsSecretAccessKey, "secret")];
     assert_eq!(asked(other, by_config(&fields, true, None)).map_err(|(status, _)| status), Err(501));
     assert_eq!(

@@ -117,9 +117,9 @@ pub(crate) fn openai<'f>(
             if version != "v1" {
                 query.set("api-version", version);
             }
-            if let Some(id) = id.filter(|_| realtime) {
-                query = Query::without(&query.of(asked.caller)?, &["model"]);
-                query.set("model", id);
+            if realtime {
+                query.opens("model", id, asked.model);
+                query.drop("deployment");
             }
             (format!("/v1{}", asked.rest), query, id.map(Amendment::of_model))
         }
@@ -141,8 +141,8 @@ pub(crate) fn openai<'f>(
                 Some(id) => format!("/deployments/{}{}", segment(id)?, asked.rest),
                 None => return Err(refuse(AzureDeploymentId, "is required")),
             };
-            if let Some(id) = id.filter(|_| realtime) {
-                query.set("deployment", id);
+            if realtime {
+                query.opens("deployment", id, asked.model);
             }
             // There the body names the deployment.
             let named = deployment.filter(|_| *asked.method == Method::POST && asked.rest == "/responses");
@@ -258,9 +258,22 @@ struct Query(String);
 impl Query {
     /// That of `caller` without parameters of these names, in whatever spelling.
     fn without(caller: &PathAndQuery, names: &[&str]) -> Self {
-        let pairs = caller.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-        let kept = pairs.filter(|pair| !names.iter().any(|name| is_named(pair, name)));
-        Self(kept.collect::<Vec<_>>().join("&"))
+        Self(rest(caller.query().unwrap_or_default(), names))
+    }
+
+    fn drop(&mut self, name: &str) {
+        self.0 = rest(&self.0, &[name]);
+    }
+
+    /// Has the parameter `name` say for which deployment a session is opened: for `own`, whatever the caller says, and
+    /// else for what is asked, unless the caller says it there.
+    fn opens(&mut self, name: &str, own: Option<&str>, asked: Option<&str>) {
+        if own.is_some() {
+            self.drop(name);
+        }
+        if let Some(id) = own.or(asked).filter(|_| !self.has(name)) {
+            self.set(name, id);
+        }
     }
 
     fn has(&self, name: &str) -> bool {
@@ -283,10 +296,17 @@ impl Query {
     }
 }
 
+/// What is left of a query without parameters of these names.
+fn rest(query: &str, names: &[&str]) -> String {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let kept = pairs.filter(|pair| !names.iter().any(|name| is_named(pair, name)));
+    kept.collect::<Vec<_>>().join("&")
+}
+
 fn is_named(pair: &str, name: &str) -> bool {
     let found = pair.split('=').next().unwrap_or_default();
     let decoded: Vec<u8> = percent_encoding::percent_decode_str(found).collect();
-    decoded.eq_ignore_ascii_case(name.as_bytes())
+    decoded.trim_ascii().eq_ignore_ascii_case(name.as_bytes())
 }
 
 #[cfg(test)]
@@ -297,15 +317,16 @@ mod tests {
     #[test]
     fn a_session_in_real_time_names_its_deployment() {
         let row = row(&ProviderId::parse("azure-openai").expect("an id")).expect("a row");
-        let to = |version, target: &str| {
-            let caller: PathAndQuery = target.parse().expect("a path");
+        let own = [Deployment::new("a", "d&1").as_default()];
+        let to = |version, query: &str, model, deployments| {
+            let caller: PathAndQuery = format!("/v1/realtime?{query}").parse().expect("a path");
             let asked = AzureAsked {
                 method: &Method::GET,
                 rest: "/realtime",
                 caller: &caller,
                 in_json: false,
-                model: None,
-                deployments: &[Deployment::new("a", "d&1").as_default()],
+                model,
+                deployments,
             };
             let field = |name| match name {
                 PortkeyHeader::AzureResourceName => Some("r"),
@@ -314,8 +335,25 @@ mod tests {
             };
             openai(row, &asked, field, None).expect("a plan").plan.path_and_query.to_string()
         };
-        let classic = to("2024-10-01-preview", "/v1/realtime?model=m");
-        assert_eq!(classic, "/openai/realtime?model=m&api-version=2024-10-01-preview&deployment=d%261");
-        assert_eq!(to("v1", "/v1/realtime?model=m&x=1"), "/openai/v1/realtime?x=1&model=d%261");
+        let (classic, none) = ("2024-10-01-preview", &[][..]);
+        for (query, model, deployments, expected) in [
+            // The deployment that is known is the only one that is named.
+            ("model=m", Some("m"), &own[..], "model=m&api-version=2024-10-01-preview&deployment=d%261"),
+            ("deployment=x&Deployment%20=y", Some("x"), &own, "api-version=2024-10-01-preview&deployment=d%261"),
+            // Else the caller names it, by the parameter's own name before the model's.
+            ("deployment=x&model=m", Some("m"), none, "deployment=x&model=m&api-version=2024-10-01-preview"),
+            ("model=m%261", Some("m&1"), none, "model=m%261&api-version=2024-10-01-preview&deployment=m%261"),
+            ("intent=transcription", None, none, "intent=transcription&api-version=2024-10-01-preview"),
+        ] {
+            assert_eq!(to(classic, query, model, deployments), format!("/openai/realtime?{expected}"), "{query}");
+        }
+        for (query, model, deployments, expected) in [
+            ("model=m&x=1", Some("m"), &own[..], "x=1&model=d%261"),
+            ("deployment=x", Some("x"), &own, "model=d%261"),
+            ("deployment=x&x=1&api-version=2024-10-21", Some("x"), none, "x=1&model=x"),
+            ("model=m&deployment=x", Some("m"), none, "model=m"),
+        ] {
+            assert_eq!(to("v1", query, model, deployments), format!("/openai/v1/realtime?{expected}"), "{query}");
+        }
     }
 }
