@@ -44,10 +44,7 @@ async fn a_wrong_file_is_code_2_and_named_by_line_and_key() {
             "mode = \"open\"\n[upstream.base_url]\nnope = \"http://a\"",
             ":3: upstream.base_url.nope: there is no provider",
         ),
-        (
-            "[[providers]]\nslug = \"a\"\nprovider = \"vertex-ai\"",
-            ":3: providers[0].provider: this provider is not available",
-        ),
+        ("[[providers]]\nslug = \"a\"\nprovider = \"vertex-ai\"", ": providers[0].provider: needs a vertex_region"),
         (
             "[[providers]]\nslug = \"a\"\nprovider = \"openai\"\nexpires_at = \"soon\"",
             ":4: providers[0].expires_at: not a time",

@@ -85,7 +85,7 @@ const PATHS: &[(&str, &str, To, &str)] = &[
         Url("https://bedrock-runtime.us-east-1.amazonaws.com/model/amazon.titan-embed-text-v2%3A0/converse"),
         "translated, so that every model can be asked",
     ),
-    ("bedrock", "/files", Refused("files"), "uploads to a bucket are its own business"),
+    ("bedrock", "/files", Untold, "they take a bucket, and a form; in tests of its own"),
     ("bedrock", "/files/f-1", Untold, "files are named s3://bucket/key; in tests of its own"),
     ("bedrock", "/files/f-1/content", Untold, "likewise"),
     ("bedrock", "/o-1", Untold, "likewise"),

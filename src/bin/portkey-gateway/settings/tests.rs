@@ -59,7 +59,6 @@ fn what_is_wrong_is_named_by_line_and_key() {
         ("mode = \"open\"\n[upstream.base_url]\nnope = \"http://a\"", "gw.toml:3: upstream.base_url.nope: there is no"),
         ("mode = \"open\"\n[upstream.base_url]\nsts = \"a\"", "gw.toml:3: upstream.base_url.sts: "),
         ("mode = \"open\"\n[aws]\nendpoint_domain = \"a/b\"", "gw.toml:3: aws.endpoint_domain: "),
-        ("mode = \"open\"\n[upstream.base_url]\noracle = \"http://a\"", "upstream.base_url.oracle: this provider"),
         ("mode = \"open\"\n[upstream.base_url]\nopenai = \"ftp://a\"", "gw.toml:3: upstream.base_url.openai:"),
         ("mode = \"open\"\n[upstream]\nconnect_timeout_ms = 0", "gw.toml:3:"),
         ("mode = \"open\"\n[upstream]\nconnections_per_host = 0", "gw.toml:3:"),
