@@ -130,7 +130,6 @@ const HEADERS: &[(&str, &str, &str)] = &[
     ("byollm", "(any)", "the caller's own header"),
     ("bedrock", "x-amz-security-token", "the signature's, where keys have one"),
     ("bedrock", "x-amz-content-sha256", "the signature's, looked at with it"),
-    ("sagemaker", "x-amz-content-sha256", "likewise"),
     ("oracle", "date", "likewise"),
     ("oracle", "x-content-sha256", "likewise"),
     ("oracle", "content-length", "likewise"),
