@@ -20,7 +20,7 @@ pub enum Placement {
         /// The parameter's name.
         param: Cow<'static, str>,
     },
-    /// In a signature over the whole request ([`Target::signing`]); the secret itself goes nowhere.
+    /// In a signature over the whole request ([`Target::signing`](crate::context::Target::signing)); the secret itself goes nowhere.
     Signature,
     /// Nowhere.
     None,

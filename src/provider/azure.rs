@@ -57,8 +57,12 @@ pub(super) fn plan<'f>(
         return Ok(Planned { azure: foundry(row, &asked, field, base)?, known_as: None });
     }
     let azure = azure_openai(row, &asked, field, base)?;
-    let own = Deployment::of(deployments, model.as_deref()).and_then(Deployment::model);
-    let known_as = own.or_else(|| field(AzureModelName)).filter(|_| azure.is_pinned).map(Into::into);
+    // The field's name is the field's deployment's, and of no other one.
+    let known_as = match Deployment::of(deployments, model.as_deref()) {
+        Some(own) => own.model(),
+        None => field(AzureModelName),
+    };
+    let known_as = known_as.filter(|_| azure.is_pinned).map(Into::into);
     Ok(Planned { azure, known_as })
 }
 

@@ -52,6 +52,11 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
         may_open(head, row, &bound)?;
     }
 
+    if matches!(bound, Bound::Entry(_)) && head.method != Method::GET && mints_sessions(rest) {
+        // What they answer with opens sessions at the provider, past every limit and list of the entry.
+        return Err(not_served("With a provider entry, sessions in real time are opened by GET /v1/realtime"));
+    }
+
     let (base, origin) = base(row, &bound, portkey, config, settings)?;
     let caller = caller(head, &route)?;
     let field = |name| bound.field(row, portkey, name);
@@ -81,10 +86,12 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     }
     #[cfg(feature = "exchange")]
     if row.is_exchanged() {
-        let in_caller = || Some(models_in(head.uri.path(), head.uri.query()));
+        let known = row.id() != "vertex-ai" || vertex::knows_models(head);
+        let in_caller = || known.then(|| models_in(head.uri.path(), head.uri.query()));
         let (plan, amendment, known_as, shown) = if row.id() == "vertex-ai" {
             let shown = vertex::shown(&bound, head, row, portkey)?;
             let planned = vertex::plan(row, head, &caller, config, &shown, field, base.as_ref())?;
+            vertex::may_reach(&bound, head, &shown, field)?;
             (planned.plan, planned.amendment, None, shown)
         } else {
             let planned = azure::plan(row, head, &caller, config, bound.deployments(), field, base.as_ref())?;
@@ -109,8 +116,10 @@ pub(super) fn resolve(head: &Parts, settings: &Settings) -> Result<(Uri, Target)
     }
     let mut plan = catalog::plan(row, &head.method, rest, &caller, field, base.as_ref())?;
     if let Bound::Entry(entry) = &bound {
+        // Operations of Oracle's own take models under other names.
+        let known = !row.is_signed() || route.is_unified();
         may_ask(entry, config, None, || {
-            Some(elsewhere(head, &plan, base.as_ref().filter(|_| origin == HostOrigin::Operator)))
+            known.then(|| elsewhere(head, &plan, base.as_ref().filter(|_| origin == HostOrigin::Operator)))
         })?;
     }
     #[cfg(feature = "oracle")]
@@ -255,6 +264,11 @@ fn may_open(head: &Parts, row: &Row, bound: &Bound<'_>) -> Result<(), Rejection>
         }
         _ => Ok(()),
     }
+}
+
+/// Below `/realtime`: secrets and calls for sessions that don't come through here.
+fn mints_sessions(rest: &str) -> bool {
+    rest.split('/').any(|part| part.eq_ignore_ascii_case("realtime"))
 }
 
 fn not_served(message: &'static str) -> Rejection {

@@ -1,6 +1,6 @@
 //! What a request for Vertex AI goes out with (pure).
 
-use http::{request::Parts, uri::PathAndQuery};
+use http::{Method, request::Parts, uri::PathAndQuery};
 
 use super::{
     bound::{Bound, tenancy},
@@ -9,10 +9,13 @@ use super::{
     template::refuse,
 };
 use crate::{
-    context::{Placement, PortkeyHeaders, RequestConfig, Route, ServiceAccount, Stage, TokenExchange, TokenSource},
-    header::PortkeyHeader::{self, VertexAuthType, VertexServiceAccountJson},
+    context::{
+        CredentialSource, Placement, PortkeyHeaders, RequestConfig, Route, ServiceAccount, Stage, TokenExchange,
+        TokenSource,
+    },
+    header::PortkeyHeader::{self, VertexAuthType, VertexProjectId, VertexRegion, VertexServiceAccountJson},
     host::CustomHost,
-    rejection::Rejection,
+    rejection::{Kind, Rejection},
     secret::Secret,
 };
 
@@ -31,13 +34,7 @@ pub(super) fn plan<'f>(
         // The model is part of the path, or gets another name.
         return Err(Rejection::misassembled("ModelLayer"));
     }
-    let project = match shown {
-        Shown::Exchange(exchange, _) => match exchange.source() {
-            TokenSource::GoogleAccount(account) => account.project(),
-            _ => None,
-        },
-        Shown::Key(..) => None,
-    };
+    let project = project(shown);
     let asked = VertexAsked {
         method: &head.method,
         rest: route.rest().unwrap_or_default(),
@@ -48,6 +45,61 @@ pub(super) fn plan<'f>(
         project,
     };
     vertex(row, &asked, field, base)
+}
+
+/// The project of a key file.
+fn project(shown: &Shown) -> Option<&str> {
+    match shown {
+        Shown::Exchange(exchange, _) => match exchange.source() {
+            TokenSource::GoogleAccount(account) => account.project(),
+            _ => None,
+        },
+        Shown::Key(..) => None,
+    }
+}
+
+/// The segments of a path of Google's own, below its version.
+fn native(head: &Parts) -> Option<Vec<&str>> {
+    let route = Route::of(&head.method, head.uri.path());
+    let is_version = |part: &&str| part.starts_with('v') && part.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+    let parts = route.rest().unwrap_or_default().split('/').skip(1).skip_while(is_version);
+    (!route.is_unified()).then(|| parts.collect())
+}
+
+/// Refuses what a stored credential is not for: other projects and regions than its own, and Google's control plane.
+/// Whoever holds a gateway key could do all that the identity may.
+pub(super) fn may_reach<'f>(
+    bound: &Bound<'_>,
+    head: &Parts,
+    shown: &Shown,
+    field: impl Fn(PortkeyHeader) -> Option<&'f str>,
+) -> Result<(), Rejection> {
+    let Some(parts) = native(head).filter(|_| bound.source() == CredentialSource::Stored) else { return Ok(()) };
+    let below = match parts[..] {
+        ["projects", project_id, "locations", region, ..] => {
+            let own = Some(project_id) == project(shown).or_else(|| field(VertexProjectId))
+                && field(VertexRegion).is_some_and(|own| own.eq_ignore_ascii_case(region));
+            parts.get(4..).filter(|_| own)
+        }
+        _ => Some(&parts[..]),
+    };
+    match below {
+        Some(["publishers", _, "models", ..] | ["endpoints", _]) => Ok(()),
+        _ => {
+            let message = "A stored credential reaches models and endpoints of its own project and region only";
+            Err(Rejection::new(Kind::InvalidRequest).with_message(message))
+        }
+    }
+}
+
+/// Whether body, path and query name every model that a request could ask. Google's other operations have other names for
+/// them.
+pub(super) fn knows_models(head: &Parts) -> bool {
+    let route = Route::of(&head.method, head.uri.path());
+    match native(head) {
+        Some(parts) => parts.windows(3).any(|three| matches!(three, ["publishers", _, "models"])),
+        None => route.asks_a_model() || head.method == Method::GET,
+    }
 }
 
 /// Finds out what is shown to Google: a service account's key file before a token. The gateway's own identity is for entries

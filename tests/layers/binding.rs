@@ -437,7 +437,8 @@ fn a_list_of_models_holds_however_a_model_is_named() {
         ("/v1/models/o3:generate", vec![prod], "", 412),
         ("/v1/own/route?model=o3", vec![prod], "", 412),
         ("/v1/messages/batches", vec![prod], r#"{"requests":[{"params":{"model":"o3"}}]}"#, 412),
-        ("/v1/realtime/client_secrets", vec![prod], r#"{"session":{"model":"o3","metadata":{"model":"x"}}}"#, 412),
+        ("/v1/realtime/client_secrets", vec![prod], r#"{"session":{"model":"gpt-4o"}}"#, 501),
+        ("/v1/proxy/realtime/calls", vec![prod], "{}", 501),
         (
             "/v1/messages/batches",
             vec![prod],

@@ -266,6 +266,28 @@ fn the_gateways_own_identity_is_for_entries() {
     let answer =
         send(&hosted, request_with(&Method::POST, "/v1/publishers/google/models/other:generateContent", &lines, "{}"));
     assert_eq!(answer.status(), 412);
+
+    // Elsewhere than at models of its own project, nobody acts as the gateway; nor by operations that name models otherwise.
+    for (method, path, status) in [
+        (Method::POST, "/v1/projects/p/locations/us-central1/publishers/google/models/gemini:generateContent", 200),
+        (
+            Method::POST,
+            "/v1/v1beta1/projects/p/locations/us-central1/publishers/google/models/gemini:generateContent",
+            200,
+        ),
+        (Method::POST, "/v1/projects/other/locations/us-central1/publishers/google/models/gemini:generateContent", 400),
+        (Method::POST, "/v1/projects/p/locations/eu/publishers/google/models/gemini:generateContent", 400),
+        (Method::GET, "/v1/projects/p/locations/us-central1/cachedContents", 400),
+        (Method::GET, "/v1/v1beta1/projects/other/locations/us-central1/cachedContents", 400),
+        (Method::POST, "/v1/projects/p/locations/us-central1/customJobs", 400),
+        (Method::DELETE, "/v1/models/1", 400),
+        (Method::POST, "/v1/reasoningEngines/1:query", 400),
+        (Method::POST, "/v1/endpoints/987:predict", 412),
+        (Method::POST, "/v1/fine_tuning/jobs", 412),
+    ] {
+        let answer = send(&hosted, request_with(&method, path, &lines, "{}"));
+        assert_eq!(answer.status(), status, "{method} {path}: {:?}", answer.message());
+    }
 }
 
 #[test]
