@@ -73,7 +73,12 @@ impl Drop for Stopped {
     fn drop(&mut self) {
         if let Some(set) = self.0.upgrade() {
             set.stop();
-            tracing::error!(target: EVENTS, "a key set is no longer fetched: its tokens are refused");
+            if std::thread::panicking() {
+                tracing::error!(target: EVENTS, "a key set is no longer fetched: its tokens are refused");
+            } else {
+                // The runtime ends.
+                tracing::debug!(target: EVENTS, "a key set is no longer fetched");
+            }
         }
     }
 }
